@@ -1,0 +1,84 @@
+"""One database, SQLite or PostgreSQL, behind two ways in: `transaction` to write and `reading` to look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service.settings import Database as DatabaseSettings
+
+
+class Database:
+    """Open with `Database.connect(settings)`; every store shares one."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: DatabaseSettings) -> AsyncIterator[Database]:
+        """A pool of connections, closed on leaving. Connects at the first statement, not here."""
+        engine = _engine(make_url(settings.url), settings.pool)
+        try:
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    @property
+    def url(self) -> str:
+        return self._engine.url.render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits on leaving, rolls back on an exception. In SQLite it holds the write lock from the start."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Reads outside a transaction: each statement sees what is committed at its start."""
+        async with self._engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def ping(self) -> None:
+        """Raises what the driver raises when the database does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def migrate(self) -> None:
+        """Brings the schema to this version; safe to run from several processes at once."""
+        from adapters.database.migrate import upgrade
+
+        await asyncio.to_thread(upgrade, self.url)
+
+
+def _engine(url: URL, pool: int) -> AsyncEngine:
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_size=pool, max_overflow=0, pool_pre_ping=False, hide_parameters=True)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 30})
+    event.listen(engine.sync_engine, "connect", _sqlite_on_connect)
+    event.listen(engine.sync_engine, "begin", _sqlite_on_begin)
+    return engine
+
+
+def _sqlite_on_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; _sqlite_on_begin does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_on_begin(connection: Any) -> None:
+    if connection.get_isolation_level() != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

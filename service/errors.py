@@ -1,0 +1,69 @@
+"""Outcomes are exception types.
+
+A delivery that cannot be taken in raises `Rejected` and ends as a dead letter. A step of a visit that cannot go on
+raises `NotYet` or `Retryable` (the visit waits until its `next_at`), or `NeedsPerson` (the visit is parked). Anything
+else that escapes is a bug: the visit is parked with its traceback.
+
+No message here may carry PHI: reasons are fixed words, details name ids, statuses and FHIR element paths only.
+"""
+
+from __future__ import annotations
+
+
+class AmbientFhirError(Exception):
+    """The root of the errors that this project raises on purpose. Its text is safe to log."""
+
+
+class BadConfiguration(AmbientFhirError):
+    """A setting cannot work; the text says which one and what to set instead."""
+
+
+class Rejected(AmbientFhirError):
+    """A delivery that can never be taken in: not decodable, not FHIR, too large, a foreign EHR."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class NotYet(AmbientFhirError):
+    """Nothing is wrong, something is still being awaited: look again `after` seconds from now."""
+
+    def __init__(self, reason: str, after: float, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+        self.detail = detail
+
+
+class Retryable(AmbientFhirError):
+    """The other side failed in a way that may pass. `after` is its own wish in seconds (Retry-After), else None."""
+
+    def __init__(self, reason: str, detail: str = "", after: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.after = after
+
+
+class NeedsPerson(AmbientFhirError):
+    """The visit cannot go on without a person; `detail` says what they can do."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class LostLease(AmbientFhirError):
+    """Another runner holds the visit now; whatever this one still wants to write must not be written."""
+
+
+class BadAudio(AmbientFhirError):
+    """The recording cannot be used. `reason`: empty, undecodable, too_long, no_speech."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail

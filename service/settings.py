@@ -1,0 +1,250 @@
+"""Every setting, read once from the environment (prefix `AMBIENT_`, nesting `__`) by `main.py` and handed on in parts.
+
+With no variable set everything works on embedded defaults on loopback. Secrets may come from `<NAME>_FILE` or from a
+directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/settings.md` is generated from this file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.errors import BadConfiguration
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: object) -> object:
+    """`90`, `90s`, `15m`, `24h`, `30d` or `500ms` as seconds."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value)
+        if not match:
+            raise ValueError("write a duration such as 60s, 15m, 24h or 30d")
+        return float(match[1]) * _UNITS[match[2] or "s"]
+    return value
+
+
+def _words(value: object) -> object:
+    """A comma-separated list; an empty string is an empty list."""
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Words = Annotated[list[str], BeforeValidator(_words)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+class Http(Section):
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback the API must have authentication")
+    port: int = Field(8000, ge=0, le=65535, description="port of the whole HTTP surface")
+    public_url: str | None = Field(None, description="URL under which users reach the service; default: as requested")
+
+
+class Ops(Section):
+    host: str = Field("127.0.0.1", description="address of the probes and metrics when they have their own port")
+    port: int | None = Field(None, ge=0, le=65535, description="own port for probes and metrics; unset: the HTTP port")
+
+
+class Broker(Section):
+    url: str = Field("memory://", description="`memory://`, `amqp://…` or `amqps://…`; several separated by commas")
+    prefetch: int = Field(16, ge=1, le=1000, description="deliveries taken in at once")
+    declare: bool = Field(True, description="declare the topology; `false`: only verify that it is there")
+    max_message: ByteSize = Field(ByteSize(1024**2), description="larger deliveries are dead-lettered unread")
+
+
+class Worker(Section):
+    concurrency: int = Field(8, ge=1, le=256, description="visits reconciled at once")
+    lease: Seconds = Field(60.0, description="how long a runner may hold a visit without renewing")
+    poll: Seconds = Field(1.0, gt=0, description="how often due visits are looked for when nothing wakes the runners")
+
+
+class Database(Section):
+    url: str = Field("sqlite+aiosqlite:///var/ambient.db", description="or `postgresql+asyncpg://…`")
+    pool: int = Field(8, ge=1, le=200, description="connections held open")
+
+
+class Blobs(Section):
+    url: str = Field("file:var/blobs", description="where audio is kept: `file:FOLDER`")
+
+
+class Engine(Section):
+    url: str = Field("embedded", description="`embedded`, or the `/v2` URL of an ambient API (Corti or another ambient-fhir)")
+    tenant: str = Field("base", description="tenant name sent with every call")
+    client_id: str | None = Field(None, description="client credentials for a remote engine")
+    client_secret: SecretStr | None = Field(None, description="client credentials for a remote engine")
+    token_url: str | None = Field(None, description="token endpoint of a remote engine")
+    timeout: Seconds = Field(60.0, gt=0, description="longest wait for one answer of the engine")
+    participants: Words = Field(["doctor", "patient"], description="who speaks on each channel of a two-channel recording")
+    speech_model: str = Field("tiny.en", description="`tiny.en` (bundled) or a folder with a faster-whisper model")
+    recognisers: int | None = Field(None, ge=0, le=64, description="recordings transcribed at once; default one per core, 0 in `worker`")
+    writer: Literal["extractive"] = Field("extractive", description="which writer drafts the notes")
+
+
+class EhrAuth(Section):
+    method: Literal["none", "bearer", "basic", "client_secret"] = Field("none", description="how the EHR is told who calls")
+    token: SecretStr | None = Field(None, description="for `bearer`")
+    username: str | None = Field(None, description="for `basic`")
+    password: SecretStr | None = Field(None, description="for `basic`")
+    client_id: str | None = Field(None, description="for `client_secret`")
+    client_secret: SecretStr | None = Field(None, description="for `client_secret`")
+    token_url: str | None = Field(None, description="for `client_secret`")
+    scope: str | None = Field(None, description="for `client_secret`")
+
+
+class Ehr(Section):
+    base_url: str = Field("sandbox", description="`sandbox`, or the FHIR R4 base URL of the EHR")
+    profile: str = Field("us-core", description="what the EHR's DocumentReference must look like: `us-core`, `r4`")
+    auth: EhrAuth = EhrAuth()
+    timeout: Seconds = Field(30.0, gt=0, description="longest wait for one answer of the EHR")
+    audio_hosts: Words = Field([], description="further hosts (`host` or `host:port`) that audio may be fetched from")
+    audio_max: ByteSize = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
+    author: Literal["device+practitioner", "device", "practitioner", "none"] = Field("device+practitioner", description="who the note names as author")
+    allow_sandbox: bool | None = Field(None, description="allow `sandbox`; default: on loopback only")
+
+
+class Notes(Section):
+    templates: Words = Field(["corti-soap"], min_length=1, description="template keys: one document each")
+    trigger: Literal["encounter_finished", "media_completed"] = Field("encounter_finished", description="what makes a visit ready for its notes")
+    max_wait: Seconds = Field(86400.0, description="longest wait for the trigger")
+    after_max_wait: Literal["park", "draft"] = Field("park", description="what happens to a visit then")
+    incomplete_wait: Seconds = Field(900.0, description="longest wait for a Media's content, an Encounter's subject or a resource the EHR does not show yet")
+    allow_without_encounter: bool = Field(False, description="with `media_completed`: draft for a Media that names no Encounter")
+    language: str = Field("en", description="BCP 47 language of recordings and notes")
+
+
+class ApiClient(Section):
+    """One entry of `AMBIENT_API__CLIENTS`; a plain secret stands for tenant `base` and scope `ambient`."""
+
+    secret: SecretStr
+    tenant: str = "base"
+    scopes: list[Literal["ambient", "events", "operations"]] = ["ambient"]
+
+
+class Api(Section):
+    clients: dict[str, ApiClient] = Field({}, description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`")
+    signing_key_file: Path | None = Field(None, description="PEM or JWK that signs access tokens; default: a key kept in the database")
+    events_secret: SecretStr | None = Field(None, description="HMAC-SHA256 key that `X-Signature` on `POST /events` must match")
+
+    @field_validator("clients", mode="before")
+    @classmethod
+    def _plain_secrets(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: {"secret": entry} if isinstance(entry, str) else entry for name, entry in value.items()}
+        return value
+
+
+class Log(Section):
+    format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: console on a terminal, else JSON")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe event that is written")
+
+
+class _FileSecrets(EnvSettingsSource):
+    """Lets every secret be given as `<NAME>_FILE`, as orchestrators mount them."""
+
+    def _load_env_vars(self) -> dict[str, str | None]:
+        found = dict(super()._load_env_vars())
+        for name, path in list(found.items()):
+            target = name.removesuffix("_file")
+            if path and name.endswith("_file") and target in _SECRETS:
+                try:
+                    found[target] = Path(path).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise BadConfiguration(f"{name.upper()} names a file that cannot be read: {error.strerror}") from None
+                del found[name]
+        folder = found.pop("ambient_secrets_dir", None)
+        if folder:
+            for file in Path(folder).iterdir():
+                if file.is_file() and file.name.lower().startswith("ambient_"):
+                    found.setdefault(file.name.lower(), file.read_text(encoding="utf-8").strip())
+        return found
+
+
+_SECRETS = {
+    "ambient_broker__url", "ambient_database__url", "ambient_engine__client_secret", "ambient_ehr__auth__token",
+    "ambient_ehr__auth__password", "ambient_ehr__auth__client_secret", "ambient_api__clients", "ambient_api__events_secret",
+}  # fmt: skip
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="AMBIENT_", env_nested_delimiter="__", extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    http: Http = Http()
+    ops: Ops = Ops()
+    broker: Broker = Broker()
+    worker: Worker = Worker()
+    database: Database = Database()
+    blobs: Blobs = Blobs()
+    engine: Engine = Engine()
+    ehr: Ehr = Ehr()
+    notes: Notes = Notes()
+    api: Api = Api()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _FileSecrets(settings_cls)
+
+
+def read_settings(**parts: Any) -> Settings:
+    """The settings of this process. Raises BadConfiguration with one line per wrong setting, values left out."""
+    try:
+        return Settings(**parts)
+    except ValidationError as error:
+        lines = [f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise BadConfiguration("; ".join(lines)) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server on this address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_unsafe(settings: Settings, role: str) -> None:
+    """Raises BadConfiguration where the settings would expose or lose patient data in this role.
+
+    `role` is `serve`, `api` or `worker`; a worker serves probes only.
+    """
+    open_to_others = role != "worker" and not is_loopback(settings.http.host)
+    if open_to_others and not settings.api.clients:
+        raise BadConfiguration(
+            f"AMBIENT_HTTP__HOST={settings.http.host} is reachable from other machines and no API client is configured: "
+            "set AMBIENT_API__CLIENTS, or listen on 127.0.0.1"
+        )
+    sandbox_allowed = settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
+    if settings.ehr.base_url == "sandbox" and not sandbox_allowed:
+        raise BadConfiguration("AMBIENT_EHR__BASE_URL=sandbox is refused beyond loopback: name the EHR, or set AMBIENT_EHR__ALLOW_SANDBOX=true")
+    if role in ("api", "worker"):
+        _refuse_unshared(settings, role)
+
+
+def _refuse_unshared(settings: Settings, role: str) -> None:
+    """Two processes share a visit only through a real broker, a real database and shared blobs."""
+    if settings.broker.url.startswith("memory:"):
+        raise BadConfiguration(f"`{role}` cannot share AMBIENT_BROKER__URL=memory:// with another process: use amqp://, or `serve`")
+    if settings.database.url.startswith("sqlite"):
+        raise BadConfiguration(f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`")
+
+
+def secrets_dir_note() -> str | None:
+    """Where secrets are read from besides the environment, for `doctor`."""
+    return os.environ.get("AMBIENT_SECRETS_DIR")

@@ -1,0 +1,187 @@
+"""What the workflow needs from outside, each in the workflow's own words. Adapters implement these."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from service.events.delivery import TakeIn
+
+
+class Consumer(Protocol):
+    """A running consumer."""
+
+    async def check(self) -> None:
+        """Returns when deliveries are known to flow: the queue answers and has this consumer. Raises ConsumerDown."""
+        ...
+
+    async def stop(self) -> None:
+        """Takes no further delivery and waits for those in hand."""
+        ...
+
+
+class ConsumerDown(Exception):
+    """The queue does not answer, or has no consumer."""
+
+
+class PublishFailed(Exception):
+    """The broker did not confirm; the caller may try again."""
+
+
+class Broker(Protocol):
+    async def publish(
+        self, body: bytes, *, routing_key: str, content_type: str, message_id: str, headers: Mapping[str, str]
+    ) -> None:
+        """Sends to exchange `fhir.events`; returns once the broker confirmed. Raises PublishFailed."""
+        ...
+
+    def consume(self, take_in: TakeIn) -> AbstractAsyncContextManager[Consumer]:
+        """Hands every delivery of `ambient.events` to `take_in` and settles it by what that returns.
+
+        `stored` and `ignored` are acknowledged; `dead` is copied to `ambient.events.dead` with a confirm and the header
+        `x-ambient-reason`, then acknowledged; an exception returns the delivery to the queue after a pause.
+        """
+        ...
+
+
+# --- the ambient API, embedded or remote ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """`channels` and `duration_ms` are known only where the engine tells them (the embedded one does)."""
+
+    id: str
+    channels: int | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """`segments` are the wire's own objects (`text`, `start`, `end` in ms, `channel`, `participant`, `speakerId`, maybe `id`, `role`)."""
+
+    id: str
+    recording_id: str
+    status: Literal["processing", "completed", "failed"]
+    segments: Sequence[dict[str, Any]] = ()
+    roles: Mapping[int, str] = field(default_factory=dict)
+    progress: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSection:
+    """`evidence`: for each sentence its text and the segment ids it rests on; empty where the engine gives none."""
+
+    key: str
+    name: str
+    text: str
+    evidence: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    id: str
+    name: str
+    template: str
+    language: str
+    sections: Sequence[NoteSection]
+
+
+class Ambient(Protocol):
+    """The asynchronous ambient documentation workflow. Every call raises Retryable (429, 5xx, timeout, no connection)
+    or NeedsPerson (any other refusal, with the status and the error body's `type`)."""
+
+    async def create_interaction(self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str) -> str:
+        """The new interaction's id. `kind` is the wire's encounter type."""
+        ...
+
+    async def find_interaction(self, *, identifier: str, patient: str) -> str | None:
+        """The oldest interaction of this patient with this `encounter.identifier`."""
+        ...
+
+    async def upload_recording(self, interaction: str, audio: AsyncIterator[bytes], content_type: str | None) -> Recording: ...
+
+    async def list_recordings(self, interaction: str) -> list[str]: ...
+
+    async def delete_recording(self, interaction: str, recording: str) -> None: ...
+
+    async def create_transcript(self, interaction: str, recording: str, *, language: str, multichannel: bool, roles: Mapping[int, str]) -> Transcript:
+        """Asks for an asynchronous transcript; usually answers `processing`."""
+        ...
+
+    async def find_transcript(self, interaction: str, recording: str) -> Transcript | None: ...
+
+    async def get_transcript(self, interaction: str, transcript: str) -> Transcript | None:
+        """None when the engine does not know it (any more). Segments only when `completed`."""
+        ...
+
+    async def create_document(self, interaction: str, *, template: str, name: str, language: str, segments: Sequence[Mapping[str, Any]]) -> Document: ...
+
+    async def find_document(self, interaction: str, name: str) -> Document | None: ...
+
+
+# --- the EHR ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A resource that the EHR holds: `reference` is `Type/id`, `version` its versionId where known."""
+
+    reference: str
+    version: str | None
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    chunks: AsyncIterator[bytes]
+    content_type: str | None
+
+
+class Absent(Exception):
+    """The EHR does not have it: 404, or 410 when `gone`."""
+
+    def __init__(self, reference: str, gone: bool = False) -> None:
+        super().__init__(reference)
+        self.gone = gone
+
+
+class Changed(Exception):
+    """Somebody changed the resource since the version we know."""
+
+
+class AnswerLost(Exception):
+    """A write was sent and its answer never came: it may or may not have been carried out."""
+
+
+class Ehr(Protocol):
+    """FHIR R4. Calls raise Retryable (429, 5xx, timeout), or NeedsPerson (any other refusal, in the OperationOutcome's codes)."""
+
+    @property
+    def base_url(self) -> str: ...
+
+    async def read(self, reference: str) -> dict[str, Any]:
+        """The current version of `Type/id`. Raises Absent."""
+        ...
+
+    async def find(self, resource_type: str, identifier: str) -> list[dict[str, Any]]:
+        """Resources with this `system|value`."""
+        ...
+
+    async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
+        """Conditional create on `system|value`. Raises AnswerLost; NeedsPerson `several_matches` on 412."""
+        ...
+
+    async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:
+        """PUT with If-Match. Raises Changed, Absent, AnswerLost."""
+        ...
+
+    def open_audio(self, attachment: Mapping[str, Any]) -> AbstractAsyncContextManager[Audio]:
+        """Streams the audio of a Media's `content`: inline data, a Binary, or a URL on an allowed host; capped in bytes.
+
+        Raises Absent when it is not there (yet), NeedsPerson `audio_host_not_allowed`, `audio_too_large`.
+        """
+        ...
