@@ -7,12 +7,20 @@ directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/setti
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.errors import BadConfiguration
@@ -79,20 +87,28 @@ class Blobs(Section):
 
 
 class Engine(Section):
-    url: str = Field("embedded", description="`embedded`, or the `/v2` URL of an ambient API (Corti or another ambient-fhir)")
+    url: str = Field(
+        "embedded", description="`embedded`, or the `/v2` URL of an ambient API (Corti or another ambient-fhir)"
+    )
     tenant: str = Field("base", description="tenant name sent with every call")
     client_id: str | None = Field(None, description="client credentials for a remote engine")
     client_secret: SecretStr | None = Field(None, description="client credentials for a remote engine")
     token_url: str | None = Field(None, description="token endpoint of a remote engine")
     timeout: Seconds = Field(60.0, gt=0, description="longest wait for one answer of the engine")
-    participants: Words = Field(["doctor", "patient"], description="who speaks on each channel of a two-channel recording")
+    participants: Words = Field(
+        ["doctor", "patient"], description="who speaks on each channel of a two-channel recording"
+    )
     speech_model: str = Field("tiny.en", description="`tiny.en` (bundled) or a folder with a faster-whisper model")
-    recognisers: int | None = Field(None, ge=0, le=64, description="recordings transcribed at once; default one per core, 0 in `worker`")
+    recognisers: int | None = Field(
+        None, ge=0, le=64, description="recordings transcribed at once; default one per core, 0 in `worker`"
+    )
     writer: Literal["extractive"] = Field("extractive", description="which writer drafts the notes")
 
 
 class EhrAuth(Section):
-    method: Literal["none", "bearer", "basic", "client_secret"] = Field("none", description="how the EHR is told who calls")
+    method: Literal["none", "bearer", "basic", "client_secret"] = Field(
+        "none", description="how the EHR is told who calls"
+    )
     token: SecretStr | None = Field(None, description="for `bearer`")
     username: str | None = Field(None, description="for `basic`")
     password: SecretStr | None = Field(None, description="for `basic`")
@@ -109,17 +125,26 @@ class Ehr(Section):
     timeout: Seconds = Field(30.0, gt=0, description="longest wait for one answer of the EHR")
     audio_hosts: Words = Field([], description="further hosts (`host` or `host:port`) that audio may be fetched from")
     audio_max: ByteSize = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
-    author: Literal["device+practitioner", "device", "practitioner", "none"] = Field("device+practitioner", description="who the note names as author")
+    author: Literal["device+practitioner", "device", "practitioner", "none"] = Field(
+        "device+practitioner", description="who the note names as author"
+    )
     allow_sandbox: bool | None = Field(None, description="allow `sandbox`; default: on loopback only")
 
 
 class Notes(Section):
     templates: Words = Field(["corti-soap"], min_length=1, description="template keys: one document each")
-    trigger: Literal["encounter_finished", "media_completed"] = Field("encounter_finished", description="what makes a visit ready for its notes")
+    trigger: Literal["encounter_finished", "media_completed"] = Field(
+        "encounter_finished", description="what makes a visit ready for its notes"
+    )
     max_wait: Seconds = Field(86400.0, description="longest wait for the trigger")
     after_max_wait: Literal["park", "draft"] = Field("park", description="what happens to a visit then")
-    incomplete_wait: Seconds = Field(900.0, description="longest wait for a Media's content, an Encounter's subject or a resource the EHR does not show yet")
-    allow_without_encounter: bool = Field(False, description="with `media_completed`: draft for a Media that names no Encounter")
+    incomplete_wait: Seconds = Field(
+        900.0,
+        description="longest wait for a Media's content, an Encounter's subject or a resource the EHR does not show yet",
+    )
+    allow_without_encounter: bool = Field(
+        False, description="with `media_completed`: draft for a Media that names no Encounter"
+    )
     language: str = Field("en", description="BCP 47 language of recordings and notes")
 
 
@@ -132,9 +157,15 @@ class ApiClient(Section):
 
 
 class Api(Section):
-    clients: dict[str, ApiClient] = Field({}, description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`")
-    signing_key_file: Path | None = Field(None, description="PEM or JWK that signs access tokens; default: a key kept in the database")
-    events_secret: SecretStr | None = Field(None, description="HMAC-SHA256 key that `X-Signature` on `POST /events` must match")
+    clients: dict[str, ApiClient] = Field(
+        {}, description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`"
+    )
+    signing_key_file: Path | None = Field(
+        None, description="PEM or JWK that signs access tokens; default: a key kept in the database"
+    )
+    events_secret: SecretStr | None = Field(
+        None, description="HMAC-SHA256 key that `X-Signature` on `POST /events` must match"
+    )
 
     @field_validator("clients", mode="before")
     @classmethod
@@ -146,7 +177,9 @@ class Api(Section):
 
 class Log(Section):
     format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: console on a terminal, else JSON")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe event that is written")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe event that is written"
+    )
 
 
 class _FileSecrets(EnvSettingsSource):
@@ -160,7 +193,9 @@ class _FileSecrets(EnvSettingsSource):
                 try:
                     found[target] = Path(path).read_text(encoding="utf-8").strip()
                 except OSError as error:
-                    raise BadConfiguration(f"{name.upper()} names a file that cannot be read: {error.strerror}") from None
+                    raise BadConfiguration(
+                        f"{name.upper()} names a file that cannot be read: {error.strerror}"
+                    ) from None
                 del found[name]
         folder = found.pop("ambient_secrets_dir", None)
         if folder:
@@ -195,8 +230,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del env_settings, dotenv_settings, file_secret_settings  # `_FileSecrets` reads the environment
         return init_settings, _FileSecrets(settings_cls)
 
 
@@ -205,7 +246,10 @@ def read_settings(**parts: Any) -> Settings:
     try:
         return Settings(**parts)
     except ValidationError as error:
-        lines = [f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        lines = [
+            f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg']}"
+            for e in error.errors(include_input=False)
+        ]
         raise BadConfiguration("; ".join(lines)) from None
 
 
@@ -230,9 +274,13 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
             f"AMBIENT_HTTP__HOST={settings.http.host} is reachable from other machines and no API client is configured: "
             "set AMBIENT_API__CLIENTS, or listen on 127.0.0.1"
         )
-    sandbox_allowed = settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
+    sandbox_allowed = (
+        settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
+    )
     if settings.ehr.base_url == "sandbox" and not sandbox_allowed:
-        raise BadConfiguration("AMBIENT_EHR__BASE_URL=sandbox is refused beyond loopback: name the EHR, or set AMBIENT_EHR__ALLOW_SANDBOX=true")
+        raise BadConfiguration(
+            "AMBIENT_EHR__BASE_URL=sandbox is refused beyond loopback: name the EHR, or set AMBIENT_EHR__ALLOW_SANDBOX=true"
+        )
     if role in ("api", "worker"):
         _refuse_unshared(settings, role)
 
@@ -240,11 +288,10 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
 def _refuse_unshared(settings: Settings, role: str) -> None:
     """Two processes share a visit only through a real broker, a real database and shared blobs."""
     if settings.broker.url.startswith("memory:"):
-        raise BadConfiguration(f"`{role}` cannot share AMBIENT_BROKER__URL=memory:// with another process: use amqp://, or `serve`")
+        raise BadConfiguration(
+            f"`{role}` cannot share AMBIENT_BROKER__URL=memory:// with another process: use amqp://, or `serve`"
+        )
     if settings.database.url.startswith("sqlite"):
-        raise BadConfiguration(f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`")
-
-
-def secrets_dir_note() -> str | None:
-    """Where secrets are read from besides the environment, for `doctor`."""
-    return os.environ.get("AMBIENT_SECRETS_DIR")
+        raise BadConfiguration(
+            f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`"
+        )

@@ -64,7 +64,10 @@ def only_allowed_keys(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutab
 
 def frames(error: BaseException) -> list[str]:
     """Where an exception came from: `file:line function`, innermost last; no locals, no source, no message."""
-    return [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    return [
+        f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
 
 
 def describe(error: BaseException) -> str:
@@ -91,7 +94,9 @@ def configure_logging(log: Log) -> None:
         exceptions_without_phi,
     ]
     console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else _json()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else _json()
+    )
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -108,7 +113,17 @@ def configure_logging(log: Log) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(log.level.upper())
-    for quiet in ("httpx", "httpcore", "aio_pika", "aiormq", "sqlalchemy", "aiosqlite", "asyncio", "faster_whisper", "alembic"):
+    for quiet in (
+        "httpx",
+        "httpcore",
+        "aio_pika",
+        "aiormq",
+        "sqlalchemy",
+        "aiosqlite",
+        "asyncio",
+        "faster_whisper",
+        "alembic",
+    ):
         logging.getLogger(quiet).setLevel(logging.WARNING)
 
 

@@ -52,7 +52,9 @@ class clock(FunctionElement[datetime]):  # noqa: N801 - reads as SQL
     def __init__(self, seconds: Any = 0) -> None:
         from sqlalchemy import Float, bindparam
 
-        super().__init__(bindparam(None, float(seconds), type_=Float(), unique=True) if isinstance(seconds, int | float) else seconds)
+        super().__init__(
+            bindparam(None, float(seconds), type_=Float(), unique=True) if isinstance(seconds, int | float) else seconds
+        )
 
 
 @compiles(clock, "postgresql")

@@ -94,7 +94,9 @@ class Ambient(Protocol):
     """The asynchronous ambient documentation workflow. Every call raises Retryable (429, 5xx, timeout, no connection)
     or NeedsPerson (any other refusal, with the status and the error body's `type`)."""
 
-    async def create_interaction(self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str) -> str:
+    async def create_interaction(
+        self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str
+    ) -> str:
         """The new interaction's id. `kind` is the wire's encounter type."""
         ...
 
@@ -102,13 +104,17 @@ class Ambient(Protocol):
         """The oldest interaction of this patient with this `encounter.identifier`."""
         ...
 
-    async def upload_recording(self, interaction: str, audio: AsyncIterator[bytes], content_type: str | None) -> Recording: ...
+    async def upload_recording(
+        self, interaction: str, audio: AsyncIterator[bytes], content_type: str | None
+    ) -> Recording: ...
 
     async def list_recordings(self, interaction: str) -> list[str]: ...
 
     async def delete_recording(self, interaction: str, recording: str) -> None: ...
 
-    async def create_transcript(self, interaction: str, recording: str, *, language: str, multichannel: bool, roles: Mapping[int, str]) -> Transcript:
+    async def create_transcript(
+        self, interaction: str, recording: str, *, language: str, multichannel: bool, roles: Mapping[int, str]
+    ) -> Transcript:
         """Asks for an asynchronous transcript; usually answers `processing`."""
         ...
 
@@ -118,7 +124,9 @@ class Ambient(Protocol):
         """None when the engine does not know it (any more). Segments only when `completed`."""
         ...
 
-    async def create_document(self, interaction: str, *, template: str, name: str, language: str, segments: Sequence[Mapping[str, Any]]) -> Document: ...
+    async def create_document(
+        self, interaction: str, *, template: str, name: str, language: str, segments: Sequence[Mapping[str, Any]]
+    ) -> Document: ...
 
     async def find_document(self, interaction: str, name: str) -> Document | None: ...
 

@@ -1,0 +1,22 @@
+"""What every test may ask for. `tests/integration/conftest.py` adds the private RabbitMQ and PostgreSQL nodes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from adapters.database.database import Database
+from service.settings import read_settings
+
+DEMO = Path(__file__).parent.parent / "service" / "demo"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty SQLite database with the current schema."""
+    settings = read_settings(database={"url": f"sqlite+aiosqlite:///{tmp_path}/ambient.db"})
+    async with Database.connect(settings.database) as database:
+        await database.migrate()
+        yield database
