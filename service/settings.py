@@ -21,7 +21,14 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from service.errors import BadConfiguration
 
@@ -46,7 +53,7 @@ def _words(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Words = Annotated[list[str], BeforeValidator(_words)]
+Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 
 
 class Section(BaseModel):
@@ -245,6 +252,8 @@ def read_settings(**parts: Any) -> Settings:
     """The settings of this process. Raises BadConfiguration with one line per wrong setting, values left out."""
     try:
         return Settings(**parts)
+    except SettingsError as error:
+        raise BadConfiguration(f"{error}: write valid JSON, or check the variables of that section") from None
     except ValidationError as error:
         lines = [
             f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg']}"
