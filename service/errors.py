@@ -27,14 +27,26 @@ class Rejected(AmbientFhirError):
         self.detail = detail
 
 
-class NotYet(AmbientFhirError):
-    """Nothing is wrong, something is still being awaited: look again `after` seconds from now."""
+class Ignored(AmbientFhirError):
+    """A delivery that is fine and needs no work: a handshake, a heartbeat, a resource type that we do not read."""
 
-    def __init__(self, reason: str, after: float, detail: str = "") -> None:
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotYet(AmbientFhirError):
+    """Nothing is wrong, something is still being awaited: look again `after` seconds from now.
+
+    Once the visit has waited `at_most` seconds for this same reason, it is parked with it; None waits for ever.
+    """
+
+    def __init__(self, reason: str, after: float, detail: str = "", at_most: float | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after = after
         self.detail = detail
+        self.at_most = at_most
 
 
 class Retryable(AmbientFhirError):

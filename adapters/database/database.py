@@ -33,6 +33,10 @@ class Database:
             await engine.dispose()
 
     @property
+    def dialect(self) -> str:
+        return self._engine.dialect.name
+
+    @property
     def url(self) -> str:
         return self._engine.url.render_as_string(hide_password=False)
 

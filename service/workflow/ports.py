@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from service.events.delivery import TakeIn
+from service.events.delivery import Delivery, TakeIn
+from service.events.event import Event
+from service.workflow.visit import Fact, Visit
 
 
 class Consumer(Protocol):
@@ -130,6 +132,8 @@ class Ambient(Protocol):
 
     async def find_document(self, interaction: str, name: str) -> Document | None: ...
 
+    async def template_keys(self) -> list[str]: ...
+
 
 # --- the EHR ---------------------------------------------------------------------------------------------------------
 
@@ -171,6 +175,15 @@ class Ehr(Protocol):
     @property
     def base_url(self) -> str: ...
 
+    @property
+    def name(self) -> str:
+        """What identifies this EHR in visit ids and note identifiers: its base URL, or `sandbox` wherever that is served."""
+        ...
+
+    async def ping(self) -> str:
+        """The FHIR version that the server's `/metadata` names."""
+        ...
+
     async def read(self, reference: str) -> dict[str, Any]:
         """The current version of `Type/id`. Raises Absent."""
         ...
@@ -192,4 +205,59 @@ class Ehr(Protocol):
 
         Raises Absent when it is not there (yet), NeedsPerson `audio_host_not_allowed`, `audio_too_large`.
         """
+        ...
+
+
+# --- memory --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What one delivery changed. `woken` holds the ids of visits that are due now."""
+
+    stored: int
+    duplicates: int
+    conflicts: int
+    woken: Sequence[str]
+
+
+class Inbox(Protocol):
+    async def store(self, delivery: Delivery, events: Sequence[Event], ehr: str) -> Stored:
+        """One commit: the delivery, its events, the facts they add to their visits, and those visits made due."""
+        ...
+
+    async def store_dead(self, delivery: Delivery, reason: str, detail: str) -> str:
+        """Keeps a delivery that cannot be taken in, whole, and returns the dead letter's id. Repeats are kept once."""
+        ...
+
+
+class Visits(Protocol):
+    """Visits under leases. Every write of a runner carries the visit's fence and raises LostLease when it is not the last."""
+
+    async def claim(self, owner: str, limit: int, lease: float) -> list[Visit]:
+        """Due visits that nobody holds, oldest first, now held by `owner` for `lease` seconds on the database's clock."""
+        ...
+
+    async def renew(self, visit: Visit, lease: float) -> None: ...
+
+    async def intend(self, visit: Visit, step: str) -> int:
+        """Commits the intent of a step and returns how often it was intended before."""
+        ...
+
+    async def finish(self, visit: Visit, step: str, result: Mapping[str, Any]) -> None: ...
+
+    async def note_facts(self, visit: Visit, facts: Sequence[Fact]) -> bool:
+        """Stores what was read from the EHR where it is newer; True when something changed."""
+        ...
+
+    async def move_fact(self, visit: Visit, fact: Fact, key: str, ehr: str) -> None:
+        """Gives a Media to the visit of its Encounter, which becomes due."""
+        ...
+
+    async def settle(self, visit: Visit, state: str, reason: str | None, detail: str | None, next_in: float | None, attempts: int) -> None:
+        """Ends the lease. When facts arrived since the claim, the visit is due at once whatever `next_in` says."""
+        ...
+
+    async def release(self, owner: str) -> int:
+        """Gives back every visit that `owner` holds, due at once, and returns how many."""
         ...

@@ -1,0 +1,82 @@
+"""Client credentials for a remote ambient API: one token for all requests, renewed ahead of its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from time import monotonic
+
+import httpx
+
+from adapters.ambient.refusals import retry_after
+from service.errors import NeedsPerson, Retryable
+
+_AHEAD = 60.0
+
+
+class ClientCredentials(httpx.Auth):
+    """Token requests go through the same client, before the request that needs one.
+
+    On 401 the token is renewed and the request sent once more, unless its body was a stream: that cannot be sent
+    twice, so the 401 is passed on and the next request gets a new token.
+    """
+
+    def __init__(
+        self, token_url: str, client_id: str, client_secret: str, now: Callable[[], float] = monotonic
+    ) -> None:
+        self._token_url = token_url
+        self._form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "scope": "openid",
+        }
+        self._now = now
+        self._token = ""
+        self._renew_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Raises NeedsPerson when the credentials are refused, Retryable when the token endpoint fails."""
+        async with self._lock:
+            if not self._token or self._now() >= self._renew_at:
+                await self._keep((yield self._token_request(request)))
+        used = self._bear(request)
+        response = yield request
+        if response.status_code != 401:
+            return
+        self._forget(used)
+        if not isinstance(request.stream, httpx.ByteStream):
+            return
+        async with self._lock:
+            if not self._token:
+                await self._keep((yield self._token_request(request)))
+        self._bear(request)
+        yield request
+
+    def _bear(self, request: httpx.Request) -> str:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return self._token
+
+    def _forget(self, used: str) -> None:
+        """Another request may have renewed it already."""
+        if self._token == used:
+            self._token = ""
+
+    def _token_request(self, request: httpx.Request) -> httpx.Request:
+        extensions = {name: value for name, value in request.extensions.items() if name == "timeout"}
+        return httpx.Request("POST", self._token_url, data=self._form, extensions=extensions)
+
+    async def _keep(self, response: httpx.Response) -> None:
+        await response.aread()
+        if response.status_code >= 500 or response.status_code in (408, 429):
+            raise Retryable("engine_token_unavailable", f"status {response.status_code}", retry_after(response))
+        if not response.is_success:
+            raise NeedsPerson("engine_credentials_refused", f"status {response.status_code}")
+        try:
+            granted = response.json()
+            lifetime = float(granted.get("expires_in", 300))
+            self._token = str(granted["access_token"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Retryable("engine_token_unavailable", "the answer is not a token") from None
+        self._renew_at = self._now() + max(lifetime - _AHEAD, lifetime / 2)

@@ -1,0 +1,72 @@
+"""What an answer of the ambient API, or its absence, means for the workflow: said once, here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from service.errors import NeedsPerson, Retryable
+
+_PASSING = frozenset({408, 425, 429})
+_TYPE = re.compile(r"[A-Za-z0-9:._-]{1,40}")
+
+
+@contextmanager
+def no_answer_is_retryable() -> Iterator[None]:
+    """Turns timeouts and lost connections into Retryable."""
+    try:
+        yield
+    except (TimeoutError, httpx.TimeoutException):
+        raise Retryable("engine_timeout") from None
+    except (httpx.RequestError, httpx.StreamError) as error:
+        raise Retryable("engine_unreachable", type(error).__name__) from None
+
+
+def refusal(response: httpx.Response) -> Retryable | NeedsPerson:
+    """The outcome of anything but a 2xx: its status and the body's `type`, never its `detail`, which may hold PHI."""
+    status = response.status_code
+    if status in _PASSING or status >= 500:
+        return Retryable("engine_unavailable", f"status {status}", retry_after(response))
+    if status == 401 and not isinstance(response.request.stream, httpx.ByteStream):
+        return Retryable("engine_unauthorised", "status 401 to an upload, which cannot be sent twice", 1.0)
+    return NeedsPerson("engine_refused", f"status {status}{_type_of(response)}")
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds from now, whether the header gives seconds or a date (RFC 9110 §10.2.3)."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def answer(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a 2xx. Raises Retryable when there is none: a proxy spoke, not the API."""
+    try:
+        content = response.json()
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise unreadable()
+    return content
+
+
+def unreadable() -> Retryable:
+    return Retryable("engine_answer_unreadable")
+
+
+def _type_of(response: httpx.Response) -> str:
+    try:
+        kind = response.json().get("type")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return f" {kind}" if isinstance(kind, str) and _TYPE.fullmatch(kind) else ""

@@ -1,0 +1,156 @@
+"""What operators read: visits and dead letters as JSON-ready rows."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, func, null, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database.database import Database
+from adapters.database.schema import clock
+from adapters.database.visits import load_facts, load_steps, seconds_since
+from adapters.database.workflow_tables import dead_letters, events, visits
+from service.events.delivery import Delivery
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlVisitRecords:
+    """Implements `service.api.ports.VisitRecords`."""
+
+    database: Database
+
+    async def list_visits(self, state: str | None, limit: int, before: datetime | None) -> list[Row]:
+        query = select(visits).order_by(visits.c.updated_at.desc()).limit(limit)
+        if state:
+            query = query.where(visits.c.state == state)
+        if before:
+            query = query.where(visits.c.updated_at < before)
+        async with self.database.reading() as connection:
+            return [_visit_row(row) for row in (await connection.execute(query)).mappings()]
+
+    async def show_visit(self, visit: str) -> Row | None:
+        async with self.database.reading() as connection:
+            row = (await connection.execute(select(visits).where(_named(visit)))).mappings().one_or_none()
+            if row is None:
+                return None
+            return {
+                **_visit_row(row),
+                "facts": [
+                    {"resource": f.reference, "status": f.status, "version": f.version, "deleted": f.deleted}
+                    for f in await load_facts(connection, row["id"])
+                ],
+                "steps": [_step_row(step) for step in (await load_steps(connection, row["id"])).values()],
+                "events": await _events(connection, row["id"]),
+            }
+
+    async def retry_visit(self, visit: str) -> bool:
+        async with self.database.transaction() as connection:
+            changed = await connection.execute(
+                update(visits).where(_named(visit)).values(
+                    next_at=clock(), reason=null(), detail=null(), waiting_since=null(), attempts=0,
+                    revision=visits.c.revision + 1, state="waiting", updated_at=clock(),
+                )
+            )  # fmt: skip
+            return changed.rowcount > 0
+
+    async def count_by_state(self) -> dict[str, int]:
+        query = select(visits.c.state, func.count()).group_by(visits.c.state)
+        async with self.database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.execute(query)}
+
+    async def oldest_due(self) -> float:
+        free = or_(visits.c.lease_until.is_(None), visits.c.lease_until < clock())
+        async with self.database.reading() as connection:
+            age = seconds_since(connection, func.min(visits.c.next_at))
+            return max(0.0, float((await connection.execute(select(age).where(visits.c.next_at <= clock(), free))).scalar() or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDeadLetters:
+    """Implements `service.api.ports.DeadLetters`."""
+
+    database: Database
+
+    async def list_letters(self, state: str | None, limit: int, before: datetime | None) -> list[Row]:
+        query = select(dead_letters).order_by(dead_letters.c.received_at.desc()).limit(limit)
+        if state:
+            query = query.where(dead_letters.c.state == state)
+        if before:
+            query = query.where(dead_letters.c.received_at < before)
+        async with self.database.reading() as connection:
+            return [_letter_row(row) for row in (await connection.execute(query)).mappings()]
+
+    async def show_letter(self, letter: str) -> Row | None:
+        row = await self._row(letter)
+        return {**_letter_row(row), "headers": dict(row["headers"]), **_readable(row["body"])} if row else None
+
+    async def find_delivery(self, letter: str) -> Delivery | None:
+        row = await self._row(letter)
+        if row is None:
+            return None
+        return Delivery(row["body"], row["content_type"], row["routing_key"], row["message_id"], row["headers"], row["transport"])
+
+    async def settle_letter(self, letter: str, state: str) -> bool:
+        here = (dead_letters.c.id == letter) & (dead_letters.c.state == "open")
+        async with self.database.transaction() as connection:
+            return (await connection.execute(update(dead_letters).where(here).values(state=state, settled_at=clock()))).rowcount == 1
+
+    async def _row(self, letter: str) -> RowMapping | None:
+        async with self.database.reading() as connection:
+            found = await connection.execute(select(dead_letters).where(dead_letters.c.id == letter))
+            return found.mappings().one_or_none()
+
+
+def _named(visit: str) -> ColumnElement[bool]:
+    return or_(visits.c.id == visit, visits.c.key == visit)
+
+
+def _visit_row(row: RowMapping) -> Row:
+    return {
+        "id": row["id"], "key": row["key"], "state": row["state"], "reason": row["reason"], "detail": row["detail"],
+        "nextAt": _iso(row["next_at"]), "attempts": row["attempts"], "createdAt": _iso(row["created_at"]), "updatedAt": _iso(row["updated_at"]),
+    }  # fmt: skip
+
+
+def _step_row(step: Any) -> Row:
+    ended = step.finished_at
+    return {
+        "name": step.name, "startedAt": _iso(step.started_at), "finishedAt": _iso(ended), "attempts": step.attempts,
+        "seconds": round((ended - step.started_at).total_seconds(), 3) if ended else None, "result": dict(step.result),
+    }  # fmt: skip
+
+
+async def _events(connection: AsyncConnection, visit: str) -> list[Row]:
+    query = select(events).where(events.c.visit_id == visit).order_by(events.c.received_at)
+    return [
+        {
+            "source": row["source"], "id": row["event_id"], "resource": f"{row['resource_type']}/{row['resource_id']}",
+            "version": row["version"], "operation": row["operation"], "receivedAt": _iso(row["received_at"]),
+        }
+        for row in (await connection.execute(query)).mappings()
+    ]  # fmt: skip
+
+
+def _letter_row(row: RowMapping) -> Row:
+    return {
+        "id": row["id"], "reason": row["reason"], "detail": row["detail"], "state": row["state"], "transport": row["transport"],
+        "routingKey": row["routing_key"], "messageId": row["message_id"], "contentType": row["content_type"],
+        "size": len(row["body"]), "receivedAt": _iso(row["received_at"]), "settledAt": _iso(row["settled_at"]),
+    }  # fmt: skip
+
+
+def _readable(body: bytes) -> Row:
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"bodyBase64": base64.b64encode(body).decode()}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,105 @@
+"""Audio of a Media: inline, from the EHR's Binary, or from an allowed host; streamed and capped.
+
+The EHR's credentials go to the EHR's own base only. Any other URL must name a host of the allow-list, is fetched
+without credentials, and may not redirect: an event must not be able to make this service fetch an arbitrary address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from service.errors import NeedsPerson, Retryable
+from service.fhir.elements import string
+from service.fhir.references import ForeignBase, parse
+from service.workflow.ports import Absent, Audio
+
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSource:
+    """`ehr` carries credentials, `elsewhere` carries none. `limit` in bytes; `timeout` in seconds for each chunk."""
+
+    ehr: httpx.AsyncClient
+    elsewhere: httpx.AsyncClient
+    base_url: str
+    hosts: frozenset[str]
+    limit: int
+    timeout: float
+
+    @asynccontextmanager
+    async def open(self, attachment: Mapping[str, Any]) -> AsyncIterator[Audio]:
+        """Raises Absent, Retryable, NeedsPerson (`audio_host_not_allowed`, `audio_too_large`, `audio_refused`)."""
+        content_type = string(attachment, "contentType")
+        if isinstance(attachment.get("data"), str):
+            yield Audio(self._inline(attachment["data"]), content_type)
+            return
+        client, url = self._source(string(attachment, "url") or "")
+        try:
+            async with client.stream("GET", url, headers={"Accept": "audio/*, video/*, */*;q=0.5"}, follow_redirects=False) as response:
+                self._check(response)
+                yield Audio(self._chunks(response), content_type or response.headers.get("Content-Type"))
+        except httpx.TransportError as error:
+            raise Retryable("audio_unreachable", type(error).__name__) from None
+
+    def _source(self, url: str) -> tuple[httpx.AsyncClient, str]:
+        try:
+            own = parse(url, self.base_url)
+        except ForeignBase:
+            own = None
+        if own is not None:
+            return self.ehr, f"{self.base_url.rstrip('/')}/{own}"
+        parts = urlsplit(url)
+        allowed = {parts.netloc, parts.hostname or ""} & self.hosts
+        if parts.scheme not in ("http", "https") or not allowed or "@" in parts.netloc:
+            raise NeedsPerson("audio_host_not_allowed", "Media.content.url is neither the EHR's nor on AMBIENT_EHR__AUDIO_HOSTS")
+        return self.elsewhere, url
+
+    def _check(self, response: httpx.Response) -> None:
+        status, length = response.status_code, response.headers.get("Content-Length", "")
+        if status in (404, 410):
+            raise Absent("audio", gone=status == 410)
+        if status in (408, 425, 429) or status >= 500:
+            raise Retryable("audio_unavailable", str(status))
+        if not response.is_success:
+            raise NeedsPerson("audio_refused", str(status))
+        if "json" in response.headers.get("Content-Type", ""):
+            raise NeedsPerson("audio_refused", "the server answers with JSON where audio was asked for")
+        if length.isdecimal() and int(length) > self.limit:
+            raise _too_large(self.limit)
+
+    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        taken, source = 0, response.aiter_bytes(_CHUNK)
+        while True:
+            try:
+                async with asyncio.timeout(self.timeout):
+                    chunk = await anext(source)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise Retryable("audio_unreachable", "the audio stopped flowing") from None
+            taken += len(chunk)
+            if taken > self.limit:
+                raise _too_large(self.limit)
+            yield chunk
+
+    async def _inline(self, data: str) -> AsyncIterator[bytes]:
+        if len(data) * 3 // 4 > self.limit:
+            raise _too_large(self.limit)
+        try:
+            yield base64.b64decode("".join(data.split()), validate=True)
+        except binascii.Error:
+            raise NeedsPerson("audio_refused", "Media.content.data is not base64") from None
+
+
+def _too_large(limit: int) -> NeedsPerson:
+    return NeedsPerson("audio_too_large", f"more than {limit} bytes; the limit is AMBIENT_EHR__AUDIO_MAX")

@@ -1,0 +1,175 @@
+"""The EHR over FHIR R4 REST. One place turns statuses and lost connections into the workflow's words.
+
+Rules: FHIR R4 §3.1.0 (http), If-None-Exist and If-Match; which statuses may pass and which never will.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from adapters.ehr.audio import AudioSource
+from service.errors import NeedsPerson, Retryable
+from service.fhir.elements import element, is_id, mappings, string
+from service.fhir.operation_outcome import outcome_words
+from service.telemetry import HTTP_SECONDS
+from service.workflow.ports import Absent, AnswerLost, Audio, Changed, Filed
+
+FHIR_JSON = "application/fhir+json"
+_PASSING = {408, 425, 429, 500, 503}
+_LOST = {502, 504}
+_LOCATION = re.compile(r"(?P<reference>[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?/?$")
+_ETAG = re.compile(r'(?:W/)?"(?P<version>[^"]{1,64})"')
+
+
+class EhrClient:
+    """Implements `service.workflow.ports.Ehr`. `http` carries the EHR's credentials and goes nowhere else."""
+
+    def __init__(self, http: httpx.AsyncClient, base_url: str, name: str, timeout: float, audio: AudioSource) -> None:
+        self._http = http
+        self._base = base_url.rstrip("/")
+        self._name = name
+        self._timeout = timeout
+        self._audio = audio
+
+    @property
+    def base_url(self) -> str:
+        return self._base
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def read(self, reference: str) -> dict[str, Any]:
+        response = await self._ask("GET", reference)
+        if response.status_code in (404, 410):
+            raise Absent(reference, gone=response.status_code == 410)
+        resource = _body(self._accepted(response, reference))
+        if f"{resource.get('resourceType')}/{resource.get('id')}" != reference:
+            raise NeedsPerson("ehr_answered_another_resource", reference)
+        return resource
+
+    async def find(self, resource_type: str, identifier: str) -> list[dict[str, Any]]:
+        """Only what really has the identifier: a lenient server ignores parameters that it does not know."""
+        response = self._accepted(await self._ask("GET", f"{resource_type}?identifier={quote(identifier, safe='')}"), resource_type)
+        system, _, value = identifier.partition("|")
+        found = (entry.get("resource") for entry in mappings(_body(response), "entry"))
+        return [r for r in found if isinstance(r, dict) and any(_names(i, system, value) for i in mappings(r, "identifier"))]
+
+    async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
+        kind = str(resource["resourceType"])
+        headers = {"If-None-Exist": f"identifier={quote(identifier, safe='')}", "Prefer": "return=minimal"}
+        response = await self._tell("POST", kind, resource, headers)
+        if response.status_code == 412:
+            raise NeedsPerson("several_matches", f"several {kind} carry the note's identifier: delete all but one")
+        if response.status_code == 202:
+            raise NeedsPerson("accepted_not_filed", f"the EHR holds the {kind} for review (202)")
+        return _filed(self._accepted(response, kind), kind)
+
+    async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:
+        reference = f"{resource['resourceType']}/{resource['id']}"
+        headers = {"Prefer": "return=minimal", **({"If-Match": f'W/"{version}"'} if version else {})}
+        response = await self._tell("PUT", reference, resource, headers)
+        if response.status_code in (404, 410):
+            raise Absent(reference, gone=response.status_code == 410)
+        if response.status_code in (409, 412):
+            raise Changed(reference)
+        return _filed(self._accepted(response, reference), str(resource["resourceType"]), reference)
+
+    @asynccontextmanager
+    async def open_audio(self, attachment: Mapping[str, Any]) -> AsyncIterator[Audio]:
+        async with self._audio.open(attachment) as audio:
+            yield audio
+
+    async def ping(self) -> str:
+        """The FHIR version that `/metadata` names; raises what any read raises."""
+        statement = _body(self._accepted(await self._ask("GET", "metadata"), "metadata"))
+        return string(statement, "fhirVersion") or "unknown"
+
+    async def _ask(self, method: str, path: str) -> httpx.Response:
+        """A request that changes nothing and may be repeated at will."""
+        try:
+            return await self._request(method, path, headers={"Accept": FHIR_JSON})
+        except (TimeoutError, httpx.TransportError) as error:
+            raise Retryable("ehr_unreachable", type(error).__name__) from None
+
+    async def _tell(self, method: str, path: str, resource: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
+        """A request that changes something. Raises AnswerLost when it may have been carried out."""
+        sent = {"Accept": FHIR_JSON, "Content-Type": FHIR_JSON, **headers}
+        try:
+            response = await self._request(method, path, headers=sent, content=orjson.dumps(resource))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Retryable("ehr_unreachable", type(error).__name__) from None
+        except (TimeoutError, httpx.TransportError) as error:
+            raise AnswerLost(type(error).__name__) from None
+        if response.status_code in _LOST:
+            raise AnswerLost(str(response.status_code))
+        return response
+
+    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        began, code = time.monotonic(), "error"
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._http.request(method, f"{self._base}/{path}", **request)
+            code = str(response.status_code)
+            return response
+        finally:
+            HTTP_SECONDS.labels("ehr", code).observe(time.monotonic() - began)
+
+    def _accepted(self, response: httpx.Response, what: str) -> httpx.Response:
+        if response.is_success:
+            return response
+        if response.status_code in _PASSING | _LOST:
+            raise Retryable("ehr_unavailable", str(response.status_code), after=retry_after(response))
+        words = outcome_words(_body(response))
+        raise NeedsPerson("ehr_refused", f"{response.status_code} for {what}" + (f": {words}" if words else ""))
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds, from either form of Retry-After (RFC 9110 §10.2.3)."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        parsed = None
+    if isinstance(parsed, dict):
+        return parsed
+    if response.is_success:
+        raise Retryable("ehr_answer_not_fhir", f"{response.status_code} without a JSON object")
+    return {}
+
+
+def _filed(response: httpx.Response, kind: str, reference: str | None = None) -> Filed:
+    """From the body, the Location (absolute, relative, with or without history) or the ETag, whichever the server sent."""
+    location = _LOCATION.search(response.headers.get("Location", ""))
+    etag = _ETAG.search(response.headers.get("ETag", ""))
+    body = _body(response) if response.content.strip() else {}
+    ident = string(body, "id") if element(body, "resourceType") == kind else None
+    reference = reference or (f"{kind}/{ident}" if ident else None) or (location["reference"] if location else None)
+    if reference is None or not is_id(reference.partition("/")[2]):
+        raise AnswerLost("the answer does not say which resource was written")
+    version = string(body, "meta", "versionId") or (etag["version"] if etag else None) or (location["version"] if location else None)
+    return Filed(reference, version, created=response.status_code == 201)
+
+
+def _names(identifier: Mapping[str, Any], system: str, value: str) -> bool:
+    return identifier.get("system") == system and identifier.get("value") == value

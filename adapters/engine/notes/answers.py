@@ -1,0 +1,216 @@
+"""A question and its answer become one statement ("Denies chest pain"), or both are quoted where that could change the meaning.
+
+| answer | question | becomes |
+|---|---|---|
+| no | any X, do you have X | Denies X |
+| no, rest | do you X | Does not X; rest |
+| yes | do you X | X-es; with two alternatives ("X or Y?") both are quoted |
+| opens with neither, is a sentence of its own | anything | a statement of its own |
+| anything else ("not really", "two weeks") | anything | Asked "…", answers "…" |
+
+Negative questions ("You don't smoke?"), several questions at once, and answers that contradict themselves are always quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.engine.notes.persons import (
+    about_patient,
+    finished,
+    first_verb_in_third,
+    patient_in_note,
+    patient_to_patient,
+    quoted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """`clinical` for the record, `plain` for the patient; neither is capitalised yet."""
+
+    clinical: str
+    plain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that opens with yes or no; `rest` is what follows, without a mere echo ("I do")."""
+
+    negative: bool
+    rest: str
+
+
+YES = re.compile(r"^(?:yes|yeah|yep|yup)(?:[,.!]+\s*|\s+(?=I\b)|$)", re.IGNORECASE)
+NO = re.compile(r"^(?:no|nope|nah)(?:[,.!]+\s*|\s+(?=I\b)|$)", re.IGNORECASE)
+COURTESY = re.compile(r"[,\s]*\b(?:doctor|thank you|thanks|sir|madam)[.!]*$", re.IGNORECASE)
+ECHO_YES = re.compile(
+    r"^(?:I (?:do|have|am|did|can|was)|it (?:is|does)|that's (?:right|correct)|correct)[.,!]*$", re.IGNORECASE
+)
+ECHO_NO = re.compile(
+    r"^(?:I (?:don't|do not|haven't|have not|didn't|did not|can't|cannot|wasn't|am not)|I'm not|nothing|none|not at all)[.,!]*$",
+    re.IGNORECASE,
+)
+WAVERS = re.compile(
+    r"^(?:yes|yeah|yep|no|nope|not|well|actually|sort of|kind of|maybe|I think|I guess)\b", re.IGNORECASE
+)
+SAYS_NO_ITSELF = re.compile(
+    r"^(?:no (?=\w)|I (?:don't|do not|haven't|have not|didn't|never|am not)\b|I'm not\b|I've (?:never|not)\b)",
+    re.IGNORECASE,
+)
+CONTRASTS = re.compile(r"^(?:but|only|just|except|apart from|unless|although|though|sometimes)\b", re.IGNORECASE)
+
+NEGATED = re.compile(r"n't\b|\b(?:not|no|never|without|nor)\b", re.IGNORECASE)
+SEVERAL = re.compile(
+    r"\b(?:and|or),? (?:do|does|did|are|is|have|has|any|were|was|can|how|what|when|where)\b|\bor not\b", re.IGNORECASE
+)
+OPEN = re.compile(
+    r"^(?:what (?:brings|can|seems)|how can|how are|tell me|what's (?:going on|the (?:matter|problem|trouble))|how (?:have|are) you)",
+    re.IGNORECASE,
+)
+ANY = re.compile(
+    r"^(?:(?:do you (?:have|get)|have you|are you having|are you experiencing|you have|is there|are there) )?any (?P<thing>.+)$",
+    re.IGNORECASE,
+)
+POLAR = re.compile(r"^(?P<verb>do|did|are|were|have|can|could|will) you (?P<rest>.+)$", re.IGNORECASE)
+POLAR_IT = re.compile(r"^(?P<verb>is|was|does|did|has) (?P<it>it|that|this|there) (?P<rest>.+)$", re.IGNORECASE)
+MEASURE = re.compile(r"^how \w+ (?:was|is|were|are) (?:the|your|that|this) (?P<thing>[\w -]{2,30})$", re.IGNORECASE)
+OWN_SENTENCE = re.compile(r"^(?:I|I'm|I've|I'd|I'll|my|the|no|there)\b", re.IGNORECASE)
+# ends in a word that stands for something in the question: alone, the answer says nothing
+LEANS_ON_QUESTION = re.compile(
+    r"\b(?:so|not|it|that|this|them|those|these|know|sure|sometimes|one|some|none|either|neither|too|do|did|have|am|much|many|lot|bit)"
+    r"\W*$|^no (?:more|less|idea|different|change|worse|better|problem)\b",
+    re.IGNORECASE,
+)
+LONGEST_QUESTION = 20
+
+THIRD = {"do": "does", "are": "is", "were": "was", "have": "has"}
+
+
+def fuse(questions: Sequence[str], answer: str) -> Fused | None:
+    """None when the answer stands on its own. `questions` are those asked since the patient last spoke, in order."""
+    if OPEN.match(questions[-1]):
+        return None
+    question = questions[0].rstrip("?. ") if len(questions) == 1 else ""
+    reply = _reply(answer)
+    if reply and question:
+        return _polar(question, reply) or _both_quoted(questions, answer)
+    if not reply and _stands_alone(answer):
+        return None
+    return (None if reply else _measured(question, answer)) or _both_quoted(questions, answer)
+
+
+def _stands_alone(answer: str) -> bool:
+    return bool(OWN_SENTENCE.match(answer)) and len(answer.split()) > 2 and not LEANS_ON_QUESTION.search(answer)
+
+
+def _reply(answer: str) -> Reply | None:
+    bare = COURTESY.sub("", answer)
+    if ECHO_YES.match(bare) or ECHO_NO.match(bare):
+        return Reply(bool(ECHO_NO.match(bare)), "")
+    opening = NO.match(bare) or YES.match(bare)
+    if opening is None:
+        return None
+    negative, rest = bool(NO.match(bare)), bare[opening.end() :].strip(" ,")
+    return Reply(negative, "" if (ECHO_NO if negative else ECHO_YES).match(rest) else rest)
+
+
+def _polar(question: str, reply: Reply) -> Fused | None:
+    if reply.negative and SAYS_NO_ITSELF.match(reply.rest):
+        return _alone(reply.rest)
+    if not _is_simple(question, reply):
+        return None
+    said = _any(question, reply.negative) or _you(question, reply.negative) or _it(question, reply.negative)
+    return _with_rest(said, reply) if said and reply.rest else said
+
+
+def _is_simple(question: str, reply: Reply) -> bool:
+    """Whether a yes or no to this question has one meaning only."""
+    if NEGATED.search(question) or SEVERAL.search(question) or len(question.split()) > LONGEST_QUESTION:
+        return False
+    if reply.rest and (WAVERS.match(reply.rest) or ECHO_YES.match(reply.rest) or ECHO_NO.match(reply.rest)):
+        return False
+    return reply.negative or not re.search(r"\bor\b|\bever\b|,", question)
+
+
+def _alone(rest: str) -> Fused | None:
+    clinical, plain = patient_in_note(rest), patient_to_patient(rest)
+    return Fused(clinical, plain) if clinical and plain else None
+
+
+def _any(question: str, negative: bool) -> Fused | None:
+    match = ANY.match(question)
+    thing = about_patient(match["thing"]) if match else None
+    if not match or not thing:
+        return None
+    plain = match["thing"]
+    return (
+        Fused(f"denies {thing}", f"you reported no {plain}")
+        if negative
+        else Fused(f"reports {thing}", f"you reported {plain}")
+    )
+
+
+def _you(question: str, negative: bool) -> Fused | None:
+    match = POLAR.match(question)
+    if not match:
+        return None
+    verb, plain = match["verb"].lower(), match["rest"]
+    if not negative:
+        plain = re.sub(r"\bany(thing|one|where)\b", r"some\1", plain)
+        plain = re.sub(r"\bany ", "", plain)
+    rest = about_patient(plain)
+    if rest is None:
+        return None
+    if negative:
+        never = verb == "have" and rest.startswith("ever ")
+        cut = 5 if never else 0
+        word = "never" if never else "not"
+        return Fused(f"{THIRD.get(verb, verb)} {word} {rest[cut:]}", f"you {verb} {word} {plain[cut:]}")
+    if verb == "do":
+        return Fused(first_verb_in_third(rest), f"you {plain}")
+    return Fused(f"{THIRD.get(verb, verb)} {rest}", f"you {verb} {plain}")
+
+
+def _it(question: str, negative: bool) -> Fused | None:
+    """ "Is it worse at night?" — "it" stays, as what it stands for was said before."""
+    match = POLAR_IT.match(question)
+    rest = about_patient(match["rest"]) if match else None
+    if not match or not rest:
+        return None
+    it, verb, plain = match["it"].lower(), match["verb"].lower(), match["rest"]
+    if negative:
+        return Fused(f"{it} {verb} not {rest}", f"{it} {verb} not {plain}")
+    if verb == "does":
+        return Fused(f"{it} {first_verb_in_third(rest)}", f"{it} {first_verb_in_third(plain)}")
+    return Fused(f"{it} {verb} {rest}", f"{it} {verb} {plain}")
+
+
+def _with_rest(said: Fused, reply: Reply) -> Fused | None:
+    clinical, plain = patient_in_note(reply.rest), patient_to_patient(reply.rest)
+    if not clinical or not plain:
+        return None
+    names = said.clinical.startswith("reports ") and len(reply.rest.split()) <= 6 and not OWN_SENTENCE.match(reply.rest)
+    join = ", " if CONTRASTS.match(reply.rest) else ": " if names else "; "
+    return Fused(said.clinical + join + clinical, said.plain + join + plain)
+
+
+def _measured(question: str, answer: str) -> Fused | None:
+    """ "How high was the fever?" "It was 38.4." → "The fever was 38.4." """
+    match, value = MEASURE.match(question), re.match(r"it(?:'s| (is|was)) (.+)$", answer, re.IGNORECASE)
+    if not match or not value:
+        return None
+    told = _alone(value[2])
+    if told is None:
+        return None
+    verb = (value[1] or "is").lower()
+    return Fused(f"the {match['thing']} {verb} {told.clinical}", f"the {match['thing']} {verb} {told.plain}")
+
+
+def _both_quoted(questions: Sequence[str], answer: str) -> Fused:
+    asked = quoted(" ".join(questions))
+    return Fused(
+        finished(f"asked {asked}, answers {quoted(answer)}"), f"you were asked {asked} and answered {quoted(answer)}"
+    )

@@ -1,0 +1,121 @@
+"""Segments become utterances: one cleaned sentence each, with its speaker and the segment that it came from.
+
+Only what carries no meaning is taken away: greetings, hesitations, stutters. Hedges ("a bit", "kind of") and words of
+laterality or negation stay.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from service.ambient.ports import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """`speaker` is `doctor`, `patient` or `unknown`; `segment` the id of the segment that holds the words."""
+
+    text: str
+    speaker: str
+    segment: str
+    is_question: bool
+
+
+ABBREVIATION = re.compile(r"(?:^|\s)(?:mrs?|ms|dr|prof|st|vs|e\.g|i\.e)\.$", re.IGNORECASE)
+SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
+
+HESITATION = re.compile(r"(?:(?:^|(?<=\s))(?:[Uu]m+|[Uu]h+|[Ee]rm+|[Hh]mm+|er(?=,))\b[,.…]*\s*)+")
+ASIDE = re.compile(r",\s*(?:you know|I mean)\s*,", re.IGNORECASE)
+STUTTER = re.compile(r"\b(I'm|I've|I|the|an|a|and|my|to|of|in|it's|it|is|you|your|we)(?:,? \1\b(?!'))+", re.IGNORECASE)
+OPENING = re.compile(
+    r"^(?:(?:so|and|okay|ok|alright|all right|well|now|right|then|great|good|perfect|sure|oh|ah|of course|actually|"
+    r"i see|got it|you know|i mean|good (?:morning|afternoon|evening)|hello|hi|hey|thank you(?: very much| so much)?|thanks|"
+    r"doctor|mrs?\.? [a-z]+)\s*[,.!]+\s*"
+    r"|(?:and|okay|ok|alright)\s+(?=\w)"
+    r"|so\s+(?=(?:i|i'm|i've|you|your|we|we'll|the|my|it|it's|let|this|there|how|what|do|are|have|any|when|is|did|can)\b))+",
+    re.IGNORECASE,
+)
+
+ASKS_WITHOUT_MARK = re.compile(r"^(?:(?:do|did|are|have|were) you\b|any\b[^,.!?]{2,40}\.?$)", re.IGNORECASE)
+
+SUBORDINATE = re.compile(
+    r"\b(?:because|if|when|while|since|as|although|though|unless|once|until|after|before)\b", re.IGNORECASE
+)
+RUN_ON = re.compile(
+    r",\s+(?=(?:let me|let's|thank you)\b|your (?:\w+ ){1,3}(?:is|are|was|were)\b|I (?:can )?(?:hear|see)\b)"
+    r"|(?<=[%\d])\s+(?=I\b)",
+    re.IGNORECASE,
+)
+
+SMALL_TALK = re.compile(
+    r"^(?:good (?:morning|afternoon|evening)|hello|hi|hey|bye|goodbye|thank you|thanks|you're welcome|nice to|"
+    r"good to see|see you|take care|have a (?:good|great|nice|lovely)|how are you|come (?:on )?in\b|(?:please )?have a seat|"
+    r"take a seat|sit down|i'm (?:doctor|dr)\b|my name is|let me\b|let's see|i'll (?:just )?be right back|excuse me|sorry|"
+    r"no problem|no worries|that's (?:all|it|everything|fine|good|great|okay|ok)\b|sounds (?:good|like a plan)|makes sense|"
+    r"i think that's (?:all|it|everything|fine|good|great)|if you have any (?:other )?questions|do you have any (?:other )?questions|"
+    r"any (?:other )?questions|is that (?:okay|ok|all right|alright)\b|does that (?:make sense|sound)|how does that sound|"
+    r"are you (?:okay|ok|happy) with that|(?:okay|ok|alright|all right|right)\?$)",
+    re.IGNORECASE,
+)
+COURTESIES_AND_REPLIES = (
+    "yes yeah yep no nope not don't haven't didn't okay ok right sure thanks thank you doctor please great good fine perfect well oh ah um uh hmm "
+    "mm mhm alright all i do am have see did it is does that's correct exactly of course lovely wonderful bye hello hi so and but"
+)
+EMPTY_WORDS = frozenset(COURTESIES_AND_REPLIES.split())
+
+
+def utterances_of(segments: Iterable[Segment]) -> Iterator[Utterance]:
+    """Every sentence that may matter, in order of start. Answers keep their leading yes or no."""
+    for segment in sorted(segments, key=lambda segment: segment.start):
+        speaker = segment.role if segment.role in ("doctor", "patient") else "unknown"
+        for text in sentences_in(segment.text, speaker):
+            yield Utterance(text, speaker, segment.id, _is_question(text, speaker))
+
+
+def sentences_in(text: str, speaker: str) -> list[str]:
+    spoken = [part for sentence in _split(_readable(text)) for part in _run_ons(sentence, speaker)]
+    return [cleaned for sentence in spoken if (cleaned := _cleaned(sentence))]
+
+
+def is_small_talk(text: str) -> bool:
+    """Greetings, courtesies and bare replies: nothing that a note needs."""
+    words = re.findall(r"[\w']+", text.casefold())
+    return not words or all(word in EMPTY_WORDS for word in words) or bool(SMALL_TALK.match(text))
+
+
+def _readable(text: str) -> str:
+    """Without control characters and lone surrogates, which no document may hold."""
+    kept = ("" if unicodedata.category(c) == "Cs" else " " if unicodedata.category(c) == "Cc" else c for c in text)
+    return " ".join("".join(kept).replace("’", "'").split())
+
+
+def _split(text: str) -> list[str]:
+    sentences: list[str] = []
+    for part in SENTENCE_END.split(text):
+        if sentences and ABBREVIATION.search(sentences[-1]):
+            sentences[-1] += " " + part
+        else:
+            sentences.append(part)
+    return sentences
+
+
+def _run_ons(sentence: str, speaker: str) -> list[str]:
+    """A doctor's sentences that the recogniser strung together with commas; never parting an "if" from its "then"."""
+    if speaker != "doctor" or SUBORDINATE.search(sentence):
+        return [sentence]
+    return RUN_ON.split(sentence)
+
+
+def _cleaned(sentence: str) -> str:
+    text = HESITATION.sub("", sentence)
+    text = ASIDE.sub(",", text)
+    text = STUTTER.sub(r"\1", text)
+    # a lone "Right." or "Okay." is kept here: it may be the answer to a question
+    return (OPENING.sub("", text) or text).strip(" ,;")
+
+
+def _is_question(text: str, speaker: str) -> bool:
+    return text.endswith("?") or (speaker == "doctor" and bool(ASKS_WITHOUT_MARK.match(text)))

@@ -1,0 +1,114 @@
+"""The consumer of `ambient.events`: a task of its own for each delivery, and a watchdog that proves deliveries flow."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+
+from adapters.rabbitmq.connection import RECONNECT_AFTER
+from adapters.rabbitmq.publisher import Publisher
+from adapters.rabbitmq.setbacks import Setbacks
+from adapters.rabbitmq.settling import Settler
+from adapters.rabbitmq.subscription import QUEUE, Subscription
+from service.errors import BadConfiguration
+from service.events.delivery import TakeIn
+from service.settings import Broker as BrokerSettings
+from service.telemetry import CONSUMER_UP
+from service.workflow.ports import ConsumerDown
+
+log = structlog.get_logger()
+
+
+class RabbitConsumer:
+    """Prefetch bounds the deliveries in hand. `watch_every` seconds the watchdog checks, and subscribes again what is
+    down: an open connection is not a consumer. `stop_within` is how long `stop` waits for deliveries in hand."""
+
+    def __init__(
+        self,
+        connection: AbstractRobustConnection,
+        publisher: Publisher,
+        take_in: TakeIn,
+        settings: BrokerSettings,
+        *,
+        watch_every: float = 30.0,
+        stop_within: float = 10.0,
+    ) -> None:
+        self.subscription = Subscription(
+            connection, self._receive, prefetch=settings.prefetch, declare=settings.declare
+        )
+        self._setbacks = Setbacks()
+        self._settler = Settler(take_in, publisher, self._setbacks)
+        self._watch_every = watch_every
+        self._stop_within = stop_within
+        self._watchdog: asyncio.Task[None] | None = None
+        self._in_hand: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Raises BadConfiguration or ConsumerDown as `Subscription.open` does."""
+        await self.subscription.open()
+        CONSUMER_UP.set(1)
+        self._watchdog = asyncio.create_task(self._watch())
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        """The client calls this in a task that it cancels when the connection drops; the one made here outlives it."""
+        task = asyncio.create_task(self._settler.settle(message))
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def check(self) -> None:
+        await self.subscription.check()
+
+    async def stop(self) -> None:
+        """Deliveries that need longer than `stop_within` are cancelled and given back to the queue."""
+        CONSUMER_UP.set(0)
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            await asyncio.gather(self._watchdog, return_exceptions=True)
+        await self.subscription.cancel()
+        self._setbacks.stop()
+        await self._finish_those_in_hand()
+        await self.subscription.close()
+
+    async def _finish_those_in_hand(self) -> None:
+        if not self._in_hand:
+            return
+        _, unfinished = await asyncio.wait(self._in_hand, timeout=self._stop_within)
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            log.warning("deliveries_given_back", queue=QUEUE, count=len(unfinished))
+            await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        pause = self._watch_every
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                up = await self._is_up() or await self._subscribe_again()
+            except Exception:
+                up = False
+                log.exception("consumer_watch_failed", queue=QUEUE)
+            CONSUMER_UP.set(up)
+            pause = self._watch_every if up else min(self._watch_every, RECONNECT_AFTER)
+
+    async def _is_up(self) -> bool:
+        try:
+            await self.check()
+        except ConsumerDown as down:
+            log.warning("consumer_down", queue=QUEUE, detail=str(down))
+            return False
+        return True
+
+    async def _subscribe_again(self) -> bool:
+        """Without a connection nothing is done: the client restores the subscription together with the connection."""
+        if not self.subscription.connected:
+            return False
+        try:
+            await self.subscription.open()
+        except (ConsumerDown, BadConfiguration) as still:
+            log.warning("consumer_still_down", queue=QUEUE, detail=str(still))
+            return False
+        log.info("consumer_subscribed_again", queue=QUEUE)
+        return await self._is_up()

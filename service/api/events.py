@@ -1,0 +1,78 @@
+"""The HTTP inlet for FHIR events: any accepted shape goes to the broker, and 202 means that the broker has it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse
+from pydantic import SecretStr
+
+from service.api.replay import routing_key
+from service.errors import Ignored, Rejected
+from service.events.delivery import Delivery
+from service.events.reading import read_events
+from service.telemetry import EVENTS_IGNORED
+from service.workflow.ports import Broker, PublishFailed
+
+
+def events_router(
+    broker: Broker, ehr_base: str, max_message: int, secret: SecretStr | None, require: Callable[[Request], Awaitable[Any]]
+) -> APIRouter:
+    """`secret` signs bodies (`X-Signature`: hex HMAC-SHA256), for rest-hook senders that cannot fetch a token."""
+    router = APIRouter(tags=["events"])
+
+    @router.post("/events", status_code=202, summary="Take in FHIR events", response_description="Stored by the broker, or nothing to do")
+    async def take_events(request: Request) -> JSONResponse:
+        body = await _body(request, max_message)
+        if not await _signed(request, body, secret):
+            await require(request)
+        headers = {k: v for k, v in request.headers.items() if k.startswith(("ce-", "ce_", "cloudevents"))}
+        delivery = Delivery(body, request.headers.get("content-type"), headers=headers)
+        try:
+            events = read_events(delivery, ehr_base)
+        except Rejected as rejected:
+            raise HTTPException(400, str(rejected)) from None
+        except Ignored as ignored:
+            EVENTS_IGNORED.labels(ignored.reason).inc()
+            return JSONResponse({"taken": 0, "ignored": ignored.reason}, 202)
+        await _publish(broker, delivery, routing_key(events[0]), events[0].id)
+        return JSONResponse({"taken": len(events)}, 202)
+
+    return router
+
+
+async def _publish(broker: Broker, delivery: Delivery, key: str, message_id: str) -> None:
+    try:
+        await broker.publish(
+            delivery.body,
+            routing_key=key,
+            content_type=delivery.content_type or "application/fhir+json",
+            message_id=message_id,
+            headers=delivery.headers,
+        )
+    except PublishFailed:
+        raise HTTPException(503, "the broker did not confirm; send the event again", {"Retry-After": "5"}) from None
+
+
+async def _signed(request: Request, body: bytes, secret: SecretStr | None) -> bool:
+    """True for a right signature, 401 for a wrong one, False when there is none to check."""
+    given = request.headers.get("x-signature")
+    if secret is None or given is None:
+        return False
+    expected = hmac.new(secret.get_secret_value().encode(), body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, given.removeprefix("sha256=").lower()):
+        raise HTTPException(401)
+    return True
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(413, f"more than {limit} bytes")
+    return bytes(body)

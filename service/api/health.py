@@ -1,0 +1,65 @@
+"""Probes and metrics: no authentication, no PHI. Health is shown by traffic, not by the state of a connection object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from service.api.ports import VisitRecords
+from service.telemetry import OLDEST_DUE, VISITS
+
+Check = Callable[[], Awaitable[object]]
+_PATIENCE = 5.0
+
+
+@dataclass(slots=True)
+class Health:
+    """`vital` checks decide over liveness, `needed` ones over readiness. `draining` makes the process unready for good."""
+
+    needed: Mapping[str, Check]
+    vital: Mapping[str, Check] = field(default_factory=dict)
+    draining: bool = False
+
+    async def readiness(self) -> dict[str, str]:
+        found = await _results(self.needed)
+        return {**found, "process": "stopping" if self.draining else "ok"}
+
+    async def liveness(self) -> dict[str, str]:
+        return {"event_loop": "ok", **await _results(self.vital)}
+
+
+async def _results(checks: Mapping[str, Check]) -> dict[str, str]:
+    results = await asyncio.gather(*(asyncio.wait_for(check(), _PATIENCE) for check in checks.values()), return_exceptions=True)
+    return {name: type(result).__name__ if isinstance(result, BaseException) else "ok" for name, result in zip(checks, results, strict=True)}
+
+
+def health_router(health: Health, records: VisitRecords) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez", summary="Is the process worth keeping?")
+    async def livez() -> JSONResponse:
+        return _answer(await health.liveness())
+
+    @router.get("/readyz", summary="Can the process do its work now?")
+    async def readyz() -> JSONResponse:
+        return _answer(await health.readiness())
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        counts = await records.count_by_state()
+        for state in ("waiting", "working", "done", "parked", "cancelled"):
+            VISITS.labels(state).set(counts.get(state, 0))
+        OLDEST_DUE.set(await records.oldest_due())
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _answer(results: dict[str, str]) -> JSONResponse:
+    return JSONResponse(results, 200 if set(results.values()) == {"ok"} else 503)

@@ -1,0 +1,57 @@
+"""Gives a dead letter its second chance: reads it again first, and publishes it only if it can be taken in now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.api.ports import DeadLetters
+from service.errors import Ignored, Rejected
+from service.events.delivery import Delivery
+from service.events.event import Event
+from service.events.reading import read_events
+from service.workflow.ports import Broker
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay would do or did: `verdict` is `would_be_stored`, `replayed`, `ignored`, `rejected` or `not_open`."""
+
+    verdict: str
+    reason: str = ""
+    events: tuple[str, ...] = ()
+
+
+async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: str, *, dry_run: bool) -> Replay:
+    """Raises KeyError for an unknown letter, PublishFailed when the broker does not confirm."""
+    delivery = await letters.find_delivery(letter)
+    if delivery is None:
+        raise KeyError(letter)
+    try:
+        events = read_events(delivery, ehr_base)
+    except Rejected as rejected:
+        return Replay("rejected", str(rejected))
+    except Ignored as ignored:
+        return Replay("ignored", ignored.reason)
+    named = tuple(event.reference for event in events)
+    if dry_run:
+        return Replay("would_be_stored", events=named)
+    await publish_again(delivery, events, broker)
+    if not await letters.settle_letter(letter, "replayed"):
+        return Replay("not_open", events=named)
+    return Replay("replayed", events=named)
+
+
+async def publish_again(delivery: Delivery, events: list[Event], broker: Broker) -> None:
+    """The delivery as it came, under the routing key of its first event: the old one may not be bound."""
+    await broker.publish(
+        delivery.body,
+        routing_key=routing_key(events[0]),
+        content_type=delivery.content_type or "application/fhir+json",
+        message_id=delivery.message_id or events[0].id,
+        headers=dict(delivery.headers),
+    )
+
+
+def routing_key(event: Event) -> str:
+    """`fhir.<Type>.<create|update|delete>`; whether it was the first version is not known here, so upserts are updates."""
+    return f"fhir.{event.type}.{'delete' if event.operation == 'delete' else 'update'}"

@@ -1,0 +1,109 @@
+"""The plain event that every accepted shape becomes: which resource, which version, what happened to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from service.errors import Ignored, Rejected
+from service.fhir.elements import is_id, string
+from service.fhir.references import ForeignBase, referenced
+
+READ = frozenset({"Media", "Encounter"})
+Operation = Literal["upsert", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one resource. (`source`, `id`) names the event; `resource` is None when only a pointer came.
+
+    `encounter` is the id of the Encounter that the resource belongs to, where the resource says so.
+    """
+
+    source: str
+    id: str
+    type: str
+    resource_id: str
+    version: str | None
+    last_updated: str | None
+    operation: Operation
+    resource: dict[str, Any] | None
+    encounter: str | None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.resource_id}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the event says: tells a repeated event from a conflicting one, whatever envelope it came in."""
+        said = orjson.dumps([self.operation, self.reference, self.version, self.resource], option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(said).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an envelope knows about the event inside it; what it does not know is worked out from the resource."""
+
+    base: str
+    body_sha256: str
+    operation: Operation = "upsert"
+    source: str | None = None
+    id: str | None = None
+
+
+def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
+    """The event for a whole resource. Raises Ignored (`type_not_read`), Rejected (`not_fhir`, `foreign_base`)."""
+    kind, ident = string(resource, "resourceType"), resource.get("id")
+    if kind is None or not kind.isalpha():
+        raise Rejected("not_fhir", "resourceType is missing")
+    if kind not in READ:
+        raise Ignored("type_not_read")
+    if not is_id(ident):
+        raise Rejected("not_fhir", f"{kind}.id is missing or not a FHIR id")
+    if not string(resource, "status") and origin.operation != "delete":
+        raise Rejected("not_fhir", f"{kind}.status is missing")
+    version, updated = string(resource, "meta", "versionId"), string(resource, "meta", "lastUpdated")
+    return _event(kind, str(ident), version, updated, origin, resource, _encounter(kind, str(ident), resource, origin.base))
+
+
+def from_pointer(kind: str, ident: str, version: str | None, origin: Origin) -> Event:
+    """The event for a resource that did not come along; it will be read from the EHR."""
+    if kind not in READ:
+        raise Ignored("type_not_read")
+    if not is_id(ident):
+        raise Rejected("not_fhir", f"{kind} id is not a FHIR id")
+    return _event(kind, ident, version, None, origin, None, ident if kind == "Encounter" else None)
+
+
+def _event(
+    kind: str, ident: str, version: str | None, updated: str | None, origin: Origin, resource: dict[str, Any] | None, encounter: str | None
+) -> Event:  # fmt: skip
+    own_id = f"{kind}/{ident}/_history/{version}" if version else f"{kind}/{ident}@{updated}" if updated else origin.body_sha256
+    if origin.operation == "delete":
+        own_id, resource = f"{own_id}#delete", None
+    return Event(
+        source=(origin.source or origin.base)[:512],
+        id=(origin.id or own_id)[:512],
+        type=kind,
+        resource_id=ident,
+        version=version,
+        last_updated=updated,
+        operation=origin.operation,
+        resource=resource,
+        encounter=encounter,
+    )
+
+
+def _encounter(kind: str, ident: str, resource: dict[str, Any], base: str) -> str | None:
+    if kind == "Encounter":
+        return ident
+    try:
+        encounter = referenced(resource, "encounter", base=base)
+    except ForeignBase:
+        raise Rejected("foreign_base", f"{kind}.encounter names another server") from None
+    return encounter.id if encounter and encounter.type == "Encounter" else None
+

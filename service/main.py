@@ -1,0 +1,346 @@
+"""The composition root: settings in, a running house out. The only module of `service` that knows the adapters.
+
+Everything is opened in the order in which it is needed, the consumer last, and closed in reverse: no delivery is taken
+in before its work can be done, and what a step needs is open until the last step has ended. The in-process calls to
+the ambient API and the sandbox stay inside the trust boundary; the public surface is authenticated in `api/app.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import structlog
+from fastapi import FastAPI
+
+from adapters.blobs.local_folder import LocalFolder
+from adapters.database.ambient_store import SqlAmbientStore
+from adapters.database.database import Database
+from adapters.database.inbox import SqlInbox
+from adapters.database.records import SqlDeadLetters, SqlVisitRecords
+from adapters.database.signing_keys import SqlSigningKeys
+from adapters.database.visits import SqlVisits
+from adapters.engine.notes.writer import ExtractiveWriter
+from adapters.engine.speech import FasterWhisper
+from service.ambient.app import ambient_router, create_ambient_app
+from service.ambient.ports import Transcriber
+from service.ambient.rooms import AmbientRooms
+from service.ambient.transcription import Recognisers
+from service.api.app import create_app, create_probes_app
+from service.api.auth import Access, token_router
+from service.api.events import events_router
+from service.api.health import Health, health_router
+from service.api.operations import dead_letters_router, visits_router
+from service.api.serving import listening, until_told_to_stop
+from service.api.tokens import Tokens
+from service.errors import BadConfiguration
+from service.fhir.profile import load_profile
+from service.settings import Settings, is_loopback, refuse_unsafe
+from service.workflow.intake import Intake
+from service.workflow.ports import Ambient, Broker, Ehr
+from service.workflow.runner import Runner
+from service.workflow.visit import Visit
+from service.workflow.work import Destination, Work
+
+if TYPE_CHECKING:
+    import httpx
+
+log = structlog.get_logger()
+
+Role = Literal["serve", "api", "worker"]
+SANDBOX_PATH = "/sandbox/fhir/R4"
+_CONNECTIONS = 16
+
+
+@dataclass(slots=True)
+class House:
+    """What is open. `app` is the whole HTTP surface of the role, `probes` the part without authentication."""
+
+    settings: Settings
+    app: FastAPI
+    probes: FastAPI
+    health: Health
+    broker: Broker
+    ehr: Ehr
+    ambient: Ambient
+    transcriber: Transcriber
+    visits: SqlVisitRecords
+    letters: SqlDeadLetters
+    wake: asyncio.Event
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, role: Role = "serve") -> AsyncIterator[House]:
+    """Raises BadConfiguration before anything runs when the settings are unsafe or cannot work."""
+    refuse_unsafe(settings, role)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.connect(settings.database))
+        if role == "serve":
+            await database.migrate()
+        opening = _Opening(settings, role, database, stack)
+        rooms = await opening.ambient_rooms()
+        sandbox = opening.sandbox()
+        ehr = await opening.ehr(sandbox)
+        ambient = await opening.ambient(rooms)
+        broker = await opening.broker()
+        house = opening.house(rooms, sandbox, broker, ehr, ambient)
+        if role != "api":
+            await opening.start_work(house)
+        yield house
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What operators' commands need of a house: its records, and a way to publish."""
+
+    visits: SqlVisitRecords
+    letters: SqlDeadLetters
+
+
+@asynccontextmanager
+async def open_records(settings: Settings) -> AsyncIterator[Desk]:
+    """The records alone: no broker, no engine, no EHR."""
+    async with Database.connect(settings.database) as database:
+        if database.is_sqlite:
+            await database.migrate()
+        yield Desk(SqlVisitRecords(database), SqlDeadLetters(database))
+
+
+@asynccontextmanager
+async def open_broker(settings: Settings) -> AsyncIterator[Broker]:
+    """Raises BadConfiguration for the embedded broker, which lives inside the serving process alone."""
+    if settings.broker.url.startswith("memory:"):
+        raise BadConfiguration("AMBIENT_BROKER__URL=memory:// lives inside the serving process: ask its HTTP API (POST /dead-letters/ID/replay)")
+    from adapters.rabbitmq.broker import RabbitBroker
+
+    async with RabbitBroker.connect(settings.broker) as broker:
+        yield broker
+
+
+async def migrated(settings: Settings) -> None:
+    async with Database.connect(settings.database) as database:
+        await database.migrate()
+
+
+async def run_until_stopped(settings: Settings, role: Role) -> None:
+    """Serves until SIGTERM or SIGINT; then unready, consumer first, steps to a checkpoint, and out."""
+    async with until_told_to_stop() as stop, open_house(settings, role) as house, AsyncExitStack() as ports:
+        http = settings.http
+        if role != "worker" or settings.ops.port is None:
+            await ports.enter_async_context(listening(house.app, http.host, http.port))
+            log.info("listening", role=role, host=http.host, port=http.port)
+        if settings.ops.port is not None:
+            await ports.enter_async_context(listening(house.probes, settings.ops.host, settings.ops.port))
+            log.info("probes_listening", host=settings.ops.host, port=settings.ops.port)
+        if role != "worker" and not settings.api.clients:
+            log.warning("open_on_loopback", detail="no API clients are configured: whoever is on this machine may do everything")
+        await stop.wait()
+        house.health.draining = True
+        log.info("stopping", role=role)
+
+
+def examinations(settings: Settings) -> dict[str, Callable[[], Awaitable[str]]]:
+    """What `doctor` looks at, each by really using it; a coroutine answers in words or raises."""
+
+    async def within(look: Callable[[_Opening], Awaitable[str]]) -> str:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database.connect(settings.database))
+            return await look(_Opening(settings, "worker", database, stack))
+
+    looks = {"database": _look_at_database, "broker": _look_at_broker, "blobs": _look_at_blobs, "engine": _look_at_engine, "ehr": _look_at_ehr}
+    return {subject: partial(within, look) for subject, look in looks.items()}
+
+
+async def _look_at_database(opening: _Opening) -> str:
+    if opening.database.is_sqlite:
+        await opening.database.migrate()
+    await SqlVisitRecords(opening.database).count_by_state()
+    return f"{opening.database.dialect} answers, schema present"
+
+
+async def _look_at_broker(opening: _Opening) -> str:
+    await opening.broker()
+    return "embedded" if opening.settings.broker.url.startswith("memory:") else "RabbitMQ answers, topology as expected"
+
+
+async def _look_at_blobs(opening: _Opening) -> str:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b"doctor"
+
+    blobs = LocalFolder.from_url(opening.settings.blobs.url)
+    await blobs.write("doctor/probe", nothing(), 100)
+    await blobs.delete("doctor/probe")
+    return f"{opening.settings.blobs.url} can be written"
+
+
+async def _look_at_engine(opening: _Opening) -> str:
+    rooms = await opening.ambient_rooms()
+    ambient = await opening.ambient(rooms)
+    if opening.settings.engine.url == "embedded":
+        await asyncio.to_thread(rooms.transcriber.supports, opening.settings.notes.language)
+        return f"embedded, speech model {opening.settings.engine.speech_model}"
+    templates = await ambient.template_keys()
+    missing = sorted(set(opening.settings.notes.templates) - set(templates))
+    if missing:
+        raise BadConfiguration(f"the engine has no template {', '.join(missing)}; it has {', '.join(sorted(templates))}")
+    return f"{opening.settings.engine.url} answers"
+
+
+async def _look_at_ehr(opening: _Opening) -> str:
+    load_profile(opening.settings.ehr.profile)
+    version = await (await opening.ehr(opening.sandbox())).ping()
+    return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
+
+
+@dataclass(slots=True)
+class _Opening:
+    settings: Settings
+    role: Role
+    database: Database
+    stack: AsyncExitStack
+
+    async def ambient_rooms(self) -> AmbientRooms:
+        engine = self.settings.engine
+        count = engine.recognisers if engine.recognisers is not None else 0 if self.role == "worker" else os.cpu_count() or 1
+        if engine.url != "embedded":
+            count = min(count, 1)
+        store = SqlAmbientStore(self.database)
+        blobs = LocalFolder.from_url(self.settings.blobs.url)
+        transcriber = FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
+        recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
+        return AmbientRooms(store, blobs, transcriber, ExtractiveWriter(), recognisers, public_url=self.settings.http.public_url)
+
+    def sandbox(self) -> FastAPI | None:
+        if self.settings.ehr.base_url != "sandbox":
+            return None
+        from adapters.database.sandbox_store import SqlSandboxStore
+        from service.sandbox.app import create_sandbox_app
+
+        return create_sandbox_app(SqlSandboxStore(self.database), LocalFolder.from_url(self.settings.blobs.url), ehr_base(self.settings))
+
+    async def ehr(self, sandbox: FastAPI | None) -> Ehr:
+        from adapters.ehr.audio import AudioSource
+        from adapters.ehr.client import EhrClient
+
+        settings, base = self.settings.ehr, ehr_base(self.settings)
+        timeout = settings.timeout
+        http = await self._http(timeout, _ehr_auth(self.settings), _mounted(sandbox) if sandbox else None)
+        elsewhere = await self._http(timeout, None, None)
+        hosts = frozenset(settings.audio_hosts)
+        return EhrClient(http, base, ehr_name(self.settings), timeout, AudioSource(http, elsewhere, base, hosts, int(settings.audio_max), timeout))
+
+    async def ambient(self, rooms: AmbientRooms) -> Ambient:
+        from adapters.ambient.client import AmbientClient
+
+        engine = self.settings.engine
+        if engine.url == "embedded":
+            http = await self._http(engine.timeout, None, create_ambient_app(rooms), "http://embedded/v2/")
+        else:
+            http = await self._http(engine.timeout, _engine_auth(self.settings), None, engine.url.rstrip("/") + "/")
+        return AmbientClient(http, tenant=engine.tenant, timeout=engine.timeout)
+
+    async def broker(self) -> Broker:
+        if self.settings.broker.url.startswith("memory:"):
+            from adapters.in_memory.broker import InMemoryBroker
+
+            return await self.stack.enter_async_context(InMemoryBroker.connect(self.settings.broker))
+        from adapters.rabbitmq.broker import RabbitBroker
+
+        return await self.stack.enter_async_context(RabbitBroker.connect(self.settings.broker))
+
+    def house(self, rooms: AmbientRooms, sandbox: FastAPI | None, broker: Broker, ehr: Ehr, ambient: Ambient) -> House:
+        settings, base, wake = self.settings, ehr_base(self.settings), asyncio.Event()
+        records, letters = SqlVisitRecords(self.database), SqlDeadLetters(self.database)
+        access = Access(settings.api.clients, Tokens(SqlSigningKeys(self.database), settings.api.signing_key_file))
+        health = Health(needed={"database": self.database.ping})
+        probes = health_router(health, records)
+        operate, listen = access.require("operations"), access.require("events")
+        inlet = events_router(broker, base, int(settings.broker.max_message), settings.api.events_secret, listen)
+        app = create_app(
+            open_to_all=[probes, token_router(access)],
+            behind=[
+                (ambient_router(rooms), "/v2", access.require("ambient")),
+                (inlet, "", None),
+                (visits_router(records, wake), "", operate),
+                (dead_letters_router(letters, broker, base), "", operate),
+            ],
+            sandbox=sandbox,
+        )
+        alone = create_probes_app(health_router(health, records))
+        return House(settings, app if self.role != "worker" else alone, alone, health, broker, ehr, ambient, rooms.transcriber, records, letters, wake)
+
+    async def start_work(self, house: House) -> None:
+        """Runners first, so that what the consumer takes in finds them running."""
+        settings = self.settings
+        destination = Destination(house.ehr, load_profile(settings.ehr.profile), settings.ehr.author)
+        visits = SqlVisits(self.database)
+
+        def work_on(visit: Visit) -> Work:
+            return Work(visit, visits, house.ambient, destination, settings.notes, settings.engine.participants, settings.worker.lease)
+
+        await self.stack.enter_async_context(Runner.running(visits, settings.worker, work_on, house.wake))
+        intake = Intake(SqlInbox(self.database), ehr_base(settings), ehr_name(settings), int(settings.broker.max_message), house.wake)
+        consumer = await self.stack.enter_async_context(house.broker.consume(intake.take_in))
+        house.health.needed = {**house.health.needed, "consumer": consumer.check}
+        house.health.vital = {"consumer": consumer.check}
+
+    async def _http(
+        self, timeout: float, auth: httpx.Auth | None, app: FastAPI | None, base_url: str = ""
+    ) -> httpx.AsyncClient:
+        """The one factory of HTTP clients: in process for an app, else httpx's API over aiohttp, which costs a fifth of the CPU."""
+        import httpx
+
+        if app is not None:
+            from adapters.ambient.in_process import InProcess
+
+            transport: httpx.AsyncBaseTransport = InProcess(app)
+        else:
+            from httpx_aiohttp import AiohttpTransport
+
+            transport = AiohttpTransport(limits=httpx.Limits(max_connections=_CONNECTIONS))
+        client = httpx.AsyncClient(transport=transport, base_url=base_url, auth=auth, timeout=timeout, trust_env=False)
+        return await self.stack.enter_async_context(client)
+
+
+def ehr_base(settings: Settings) -> str:
+    """The EHR's base URL; the sandbox's names this service as its users see it."""
+    if settings.ehr.base_url != "sandbox":
+        return settings.ehr.base_url.rstrip("/")
+    host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
+    return (settings.http.public_url or f"http://{host}:{settings.http.port}").rstrip("/") + SANDBOX_PATH
+
+
+def ehr_name(settings: Settings) -> str:
+    """What identifies the EHR; the sandbox is the same one on whichever port it is served."""
+    return "sandbox" if settings.ehr.base_url == "sandbox" else ehr_base(settings)
+
+
+def _mounted(sandbox: FastAPI) -> FastAPI:
+    """The sandbox under the path that its base URL has."""
+    outer = FastAPI(openapi_url=None)
+    outer.mount(SANDBOX_PATH, sandbox)
+    return outer
+
+
+def _ehr_auth(settings: Settings) -> httpx.Auth | None:
+    from adapters.ehr.auth import ehr_auth
+
+    return ehr_auth(settings.ehr.auth)
+
+
+def _engine_auth(settings: Settings) -> httpx.Auth | None:
+    from adapters.ambient.auth import ClientCredentials
+
+    engine = settings.engine
+    if not engine.client_id or not engine.client_secret:
+        if is_loopback(urlsplit(engine.url).hostname or ""):
+            return None
+        raise BadConfiguration("AMBIENT_ENGINE__URL names a remote engine: set AMBIENT_ENGINE__CLIENT_ID, __CLIENT_SECRET and __TOKEN_URL")
+    token_url = engine.token_url or f"{urlsplit(engine.url).scheme}://{urlsplit(engine.url).netloc}/realms/{engine.tenant}/protocol/openid-connect/token"
+    return ClientCredentials(token_url, engine.client_id, engine.client_secret.get_secret_value())

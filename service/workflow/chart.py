@@ -1,0 +1,145 @@
+"""Whose chart is it? The one question that must never be answered wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import NeedsPerson, NotYet
+from service.fhir.elements import mapping, mappings, string
+from service.fhir.references import ForeignBase, Reference, parse
+from service.telemetry import WRONG_CHART
+from service.workflow.facts import learn, read_fact
+from service.workflow.filed import filed_notes
+from service.workflow.media import Recordings
+from service.workflow.ports import Absent
+from service.workflow.retraction import retract_all
+from service.workflow.visit import Fact
+from service.workflow.work import Work
+
+_FINISHED = ("finished", "completed", "discharged")  # R4; R5
+_PERFORMERS = ("PPRF", "ATND", "SPRF")  # v3-ParticipationType: primary performer, attender, secondary performer
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Patient and Encounter of the notes. `withdrawn` says why the visit is not to have any; `ready`: they may be drafted."""
+
+    patient: str
+    encounter: str | None
+    period: Mapping[str, Any] | None
+    kind: str
+    practitioner: Mapping[str, Any] | None
+    ready: bool
+    withdrawn: str | None
+
+
+async def right_chart(work: Work, recordings: Recordings) -> Chart:
+    """Raises NeedsPerson `subject_mismatch` or `subject_changed` with an alarm, NotYet while nobody says who the patient is."""
+    encounter = work.visit.encounter
+    withdrawn = await _withdrawn(work, encounter)
+    subject = work.subject_of(encounter) if encounter else _subject_of_media(work, recordings)
+    if not withdrawn:
+        if subject is None:
+            raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
+        await _same_subject(work, recordings, subject)
+        await _unchanged_subject(work, subject)
+    resource = encounter.resource if encounter else None
+    return Chart(
+        patient=str(subject) if subject else "",
+        encounter=work.visit.key if work.visit.encounter_id else None,
+        period=mapping(resource, "period") or mapping(resource, "actualPeriod"),
+        kind=_kind(resource),
+        practitioner=_practitioner(work, resource),
+        ready=work.notes.trigger == "media_completed" or _status(encounter) in _FINISHED or _waited_enough(work),
+        withdrawn=withdrawn,
+    )
+
+
+async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
+    """Right before filing: Encounter, Media and Patient as the EHR has them now, not as an event said they were.
+
+    Raises NotYet when something changed (the next run starts from the new facts), NeedsPerson `patient_merged`.
+    """
+    references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
+    for reference in references:
+        if await learn(work, await _still_there(work, reference)):
+            raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+    patient = await _still_there(work, chart.patient)
+    if patient.deleted:
+        raise NeedsPerson("patient_gone", f"{chart.patient} is no longer in the EHR")
+    if any(link.get("type") == "replaced-by" for link in mappings(patient.resource, "link")):
+        raise NeedsPerson("patient_merged", f"{chart.patient} was replaced by another Patient: correct Encounter.subject")
+
+
+async def _still_there(work: Work, reference: str) -> Fact:
+    try:
+        return await read_fact(work, reference)
+    except Absent:
+        raise NotYet("not_in_ehr", after=30, detail=reference, at_most=work.notes.incomplete_wait) from None
+
+
+async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
+    """Why the visit is not to have notes. Takes them back where the Encounter never was; a cancelled one is a person's call."""
+    status = _status(encounter)
+    if status == "entered-in-error":
+        await retract_all(work)
+        return "encounter_entered_in_error"
+    if status != "cancelled":
+        return None
+    if filed_notes(work):
+        raise NeedsPerson("encounter_cancelled_after_filing", f"{work.visit.key} was cancelled but has a note: keep or retract it in the EHR")
+    return "encounter_cancelled"
+
+
+def _status(encounter: Fact | None) -> str | None:
+    return encounter.status if encounter else None
+
+
+def _subject_of_media(work: Work, recordings: Recordings) -> Reference | None:
+    subjects = [work.subject_of(m) for m in recordings.available]
+    return next((subject for subject in subjects if subject), None)
+
+
+async def _same_subject(work: Work, recordings: Recordings, subject: Reference) -> None:
+    for media in recordings.all:
+        about = work.subject_of(media)
+        if about is not None and about != subject:
+            WRONG_CHART.inc()
+            await retract_all(work)
+            raise NeedsPerson("subject_mismatch", f"{media.reference} and {work.visit.key} name different patients; no note may stand")
+
+
+async def _unchanged_subject(work: Work, subject: Reference) -> None:
+    """A visit whose patient changed after work began is never filed again by itself; what was filed is taken back."""
+    began_with = work.results.get("interaction", {}).get("patient")
+    if began_with and began_with != str(subject):
+        WRONG_CHART.inc()
+        await retract_all(work)
+        raise NeedsPerson("subject_changed", f"{work.visit.key} names another patient than when its recording was taken up")
+
+
+def _kind(resource: Mapping[str, Any] | None) -> str:
+    """The ambient API's encounter type for a v3-ActCode class."""
+    coded = mapping(resource, "class") or {}
+    return {"EMER": "emergency", "IMP": "inpatient", "ACUTE": "inpatient", "AMB": "outpatient"}.get(str(coded.get("code")), "consultation")
+
+
+def _practitioner(work: Work, resource: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Who treated the patient: the Encounter's first performer or attender, as a Reference."""
+    for participant in mappings(resource, "participant"):
+        codes = {str(coding.get("code")) for kind in mappings(participant, "type") for coding in mappings(kind, "coding")}
+        text = string(participant, "individual", "reference")
+        if text and (not codes or codes & set(_PERFORMERS)):
+            try:
+                reference = parse(text, work.ehr.base_url)
+            except ForeignBase:
+                continue
+            if reference and reference.type in ("Practitioner", "PractitionerRole"):
+                return {"reference": str(reference)}
+    return None
+
+
+def _waited_enough(work: Work) -> bool:
+    return work.notes.after_max_wait == "draft" and work.visit.reason == "encounter_not_finished" and work.visit.waited >= work.notes.max_wait

@@ -1,0 +1,90 @@
+"""Facts that no event brought, or not yet: read from the EHR."""
+
+from __future__ import annotations
+
+from service.errors import NeedsPerson, NotYet
+from service.fhir.elements import Json, string
+from service.fhir.references import ForeignBase, referenced
+from service.workflow.ports import Absent
+from service.workflow.visit import Fact
+from service.workflow.work import Work
+
+
+async def read_missing(work: Work) -> None:
+    """Reads the Encounter and every Media of which no event brought the resource, into `work.visit`.
+
+    Raises NotYet while the EHR does not show one of them.
+    """
+    wanted = [m.reference for m in work.visit.media if m.resource is None and not m.deleted]
+    encounter = work.visit.encounter
+    if work.visit.encounter_id and (encounter is None or (encounter.resource is None and not encounter.deleted)):
+        wanted.append(work.visit.key)
+    for reference in wanted:
+        try:
+            await learn(work, await read_fact(work, reference))
+        except Absent:
+            raise NotYet("not_in_ehr", after=15, detail=reference, at_most=work.notes.incomplete_wait) from None
+
+
+async def learn(work: Work, fact: Fact) -> bool:
+    """Stores a fact read from the EHR if it is newer than the event's; True when it changed what is known."""
+    changed = await work.visits.note_facts(work.visit, [fact])
+    if changed:
+        work.visit = work.visit.knowing(fact)
+    return changed
+
+
+async def read_fact(work: Work, reference: str) -> Fact:
+    """The resource as the EHR has it now; deleted when the EHR says it is gone (410). Raises Absent (404)."""
+    kind, _, ident = reference.partition("/")
+    try:
+        return as_fact(await work.ehr.read(reference))
+    except Absent as absent:
+        if not absent.gone:
+            raise
+        return Fact(kind, ident, None, None, deleted=True, resource=None)
+
+
+def as_fact(resource: Json) -> Fact:
+    return Fact(
+        type=string(resource, "resourceType") or "",
+        id=string(resource, "id") or "",
+        version=string(resource, "meta", "versionId"),
+        last_updated=string(resource, "meta", "lastUpdated"),
+        deleted=False,
+        resource=resource,
+    )
+
+
+async def follow_encounter(work: Work) -> bool:
+    """For a Media that named no Encounter: hands it to the visit of the Encounter that the EHR's version names now.
+
+    Raises NeedsPerson `media_without_encounter`, unless notes without an Encounter are allowed.
+    """
+    if work.visit.encounter_id:
+        return False
+    if not work.visit.facts:
+        return True
+    media = await _current_media(work)
+    try:
+        encounter = referenced(media.resource, "encounter", base=work.ehr.base_url)
+    except ForeignBase:
+        raise NeedsPerson("encounter_elsewhere", "the Media names an Encounter of another server") from None
+    if encounter is not None:
+        await work.visits.move_fact(work.visit, media, str(encounter), work.ehr.name)
+        return True
+    if work.notes.trigger == "media_completed" and work.notes.allow_without_encounter:
+        return False
+    raise NeedsPerson("media_without_encounter", f"name the Encounter in {work.visit.key}.encounter")
+
+
+async def _current_media(work: Work) -> Fact:
+    known = work.visit.media[0]
+    try:
+        read = await read_fact(work, work.visit.key)
+    except Absent:
+        if known.resource is None:
+            raise NotYet("not_in_ehr", after=15, detail=work.visit.key, at_most=work.notes.incomplete_wait) from None
+        return known
+    await learn(work, read)
+    return read

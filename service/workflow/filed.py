@@ -1,0 +1,41 @@
+"""The notes that stand in the EHR, as the steps of their visit remember them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.workflow.work import Result, Work
+
+
+@dataclass(frozen=True, slots=True)
+class FiledNote:
+    """`key` is `template:revision`; `reference` and `version` are the EHR's."""
+
+    key: str
+    template: str
+    revision: str
+    reference: str
+    version: str | None
+
+
+def content_revision(template: str, recordings: Iterable[Result]) -> str:
+    """Hash of the ordered (Media id, audio hash) list and the template; never of the note's text."""
+    return hashlib.sha256("\n".join([template, *map(heard, recordings)]).encode()).hexdigest()[:16]
+
+
+def heard(recording: Result) -> str:
+    """What a note was drafted from: the Media and the hash of its audio."""
+    return f"{recording['media']}:{recording['sha256']}"
+
+
+def filed_notes(work: Work) -> list[FiledNote]:
+    """Every note of this visit that was filed and not retired since, oldest first."""
+    notes = []
+    for step, result in work.results.items():
+        kind, _, key = step.partition(":")
+        if kind == "filed" and f"retired:{key}" not in work.results:
+            template, _, revision = key.rpartition(":")
+            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version")))
+    return notes

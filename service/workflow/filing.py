@@ -1,0 +1,87 @@
+"""Filing: the drafted document becomes one DocumentReference in the EHR, in the right chart, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from service.errors import NeedsPerson, Retryable
+from service.fhir.codes import DEVICE_SYSTEM
+from service.fhir.document_reference import Note, document_reference, note_identifier, search_token
+from service.fhir.elements import string
+from service.workflow.chart import Chart, read_again
+from service.workflow.document import Draft
+from service.workflow.filed import filed_notes, heard
+from service.workflow.media import Recordings
+from service.workflow.ports import AnswerLost, Document, Filed
+from service.workflow.work import Result, Work
+
+
+async def ensure_filed(
+    work: Work, chart: Chart, recordings: Recordings, uploaded: Mapping[str, Result], template: str, revision: str, draft: Draft
+) -> None:
+    """Reads Encounter, Media and Patient again, then creates the note conditionally on its identifier.
+
+    Raises NotYet or NeedsPerson from that reading, and Retryable when the EHR's answer was lost: the next run looks
+    for the note before it sends another.
+    """
+    identifier = note_identifier(work.ehr.name, work.visit.key, template, revision)
+    media = [heard(recording) for recording in uploaded.values()]
+
+    async def send() -> Result:
+        await read_again(work, chart, recordings)
+        resource = await asyncio.to_thread(_resource, work, chart, recordings, await draft(), template, identifier)
+        work.guard()
+        try:
+            return _filed(await work.ehr.create_once(resource, search_token(identifier)), identifier, media)
+        except AnswerLost:
+            raise Retryable("answer_lost", "the EHR did not answer the create; it will be looked for first") from None
+
+    async def look() -> Result | None:
+        found = await work.ehr.find("DocumentReference", search_token(identifier))
+        if len(found) > 1:
+            raise NeedsPerson("several_matches", f"{len(found)} notes carry identifier {identifier}: delete all but one")
+        if not found:
+            return None
+        reference = f"DocumentReference/{string(found[0], 'id')}"
+        return _filed(Filed(reference, string(found[0], "meta", "versionId"), created=False), identifier, media)
+
+    await work.once(f"filed:{template}:{revision}", send, look)
+
+
+def _resource(
+    work: Work, chart: Chart, recordings: Recordings, document: Document, template: str, identifier: str
+) -> dict[str, Any]:
+    previous = next((note.reference for note in filed_notes(work) if note.template == template), None)
+    note = Note(
+        identifier=identifier,
+        template=template,
+        title=template.removeprefix("corti-").replace("-", " ").replace("soap", "SOAP note"),
+        language=document.language,
+        sections=[(section.name, section.text) for section in document.sections],
+        patient=chart.patient,
+        encounter=chart.encounter,
+        period=chart.period,
+        media=[media.reference for media in recordings.available],
+        authors=_authors(work.destination.author, chart.practitioner),
+        written_at=datetime.now(UTC),
+        replaces=previous,
+    )
+    try:
+        return document_reference(note, work.destination.profile)
+    except ValueError as error:
+        raise NeedsPerson("note_not_valid", str(error)) from None
+
+
+def _authors(policy: str, practitioner: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The device is named by identifier, so that no Device resource has to exist in the EHR."""
+    device = {"type": "Device", "identifier": {"system": DEVICE_SYSTEM, "value": "ambient-fhir"}, "display": "ambient-fhir (AI scribe)"}
+    authors: list[Mapping[str, Any]] = [device] if "device" in policy else []
+    return authors + ([practitioner] if practitioner and "practitioner" in policy else [])
+
+
+def _filed(filed: Filed, identifier: str, media: list[str]) -> Result:
+    return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
+

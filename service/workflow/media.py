@@ -1,0 +1,54 @@
+"""Which Media of a visit are recordings to work on, and which are still coming (FHIR R4 event-status)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.fhir.elements import element, mapping, string
+from service.workflow.visit import Fact
+
+_UNDER_WAY = {"preparation", "in-progress", "on-hold", "unknown"}
+_ENDED = {"completed", "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """`any`: something is here or still coming, so the visit is to have a note."""
+
+    available: tuple[Fact, ...]
+    without_content: tuple[Fact, ...]
+    in_progress: tuple[Fact, ...]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.available or self.without_content or self.in_progress)
+
+    @property
+    def all(self) -> tuple[Fact, ...]:
+        return self.available + self.without_content + self.in_progress
+
+
+def sort_media(media: tuple[Fact, ...]) -> Recordings:
+    """Leaves out what is no recording (images), was not done, or was withdrawn (entered in error, deleted).
+
+    A `stopped` recording counts only with content: it may hold the first half of a visit.
+    """
+    sound = [m for m in media if m.status not in ("entered-in-error", "not-done") and _may_be_sound(m)]
+    ended = [m for m in sound if m.status in _ENDED]
+    return Recordings(
+        available=tuple(m for m in ended if has_content(m)),
+        without_content=tuple(m for m in ended if not has_content(m) and m.status == "completed"),
+        in_progress=tuple(m for m in sound if m.status in _UNDER_WAY or m.status is None),
+    )
+
+
+def has_content(media: Fact) -> bool:
+    content = mapping(media.resource, "content")
+    return content is not None and (string(content, "url") is not None or isinstance(content.get("data"), str)) and content.get("size") != 0
+
+
+def _may_be_sound(media: Fact) -> bool:
+    """Audio, video, or not said: a wrong or missing content type is found out when the audio is decoded."""
+    content_type = (string(media.resource, "content", "contentType") or "").lower()
+    kind = element(media.resource, "type", "coding", 0, "code")
+    return kind != "image" and not content_type.startswith(("image/", "application/pdf", "application/dicom", "text/"))

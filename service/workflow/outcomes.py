@@ -1,0 +1,51 @@
+"""How a run of the reconciler ends for its visit: the one place that turns exceptions into states."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from service.errors import BadConfiguration, LostLease, NeedsPerson, NotYet, Retryable
+from service.telemetry import describe, frames
+from service.workflow.reconcile import Ending
+from service.workflow.visit import Visit
+
+LONGEST_BACKOFF = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """`next_in` seconds from now, None for never by itself."""
+
+    state: str
+    reason: str | None
+    detail: str | None
+    next_in: float | None
+    attempts: int
+
+
+def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | None:
+    """None when the lease is lost: whoever holds it now settles the visit."""
+    match outcome:
+        case Ending(state, reason):
+            return Settlement(state, reason, None, None, 0)
+        case LostLease():
+            return None
+        case NotYet(at_most=float() as at_most) as wait if visit.reason == wait.reason and visit.waited >= at_most:
+            return Settlement("parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0)
+        case NotYet() as wait:
+            return Settlement("waiting", wait.reason, wait.detail or None, wait.after, 0)
+        case Retryable() as failure:
+            return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1)
+        case NeedsPerson() as stop:
+            return Settlement("parked", stop.reason, stop.detail or None, None, 0)
+        case BadConfiguration() as wrong:
+            return Settlement("parked", "configuration", str(wrong), None, 0)
+        case bug:
+            return Settlement("parked", "unexpected_error", "\n".join([describe(bug), *frames(bug)]), None, 0)
+
+
+def _backoff(visit: Visit, failure: Retryable) -> float:
+    """What the other side asked for, within bounds; else doubling from one second. Jitter keeps visits apart."""
+    wished = failure.after if failure.after is not None else 2.0 ** min(visit.attempts, 10)
+    return min(max(wished, 1.0), LONGEST_BACKOFF) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,62 @@
+"""The documented workflow, top to bottom, once: looks at what is known about a visit and takes the next missing steps.
+
+Runs whenever something about a visit changed or a wait is over, any number of times, on any pod, with the same end.
+Raises NotYet or Retryable (the visit waits), NeedsPerson (it is parked); anything else is a bug (parked too).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from service.workflow.chart import Chart, right_chart
+from service.workflow.document import draft_to_file, ensure_document
+from service.workflow.facts import follow_encounter, read_missing
+from service.workflow.filed import content_revision
+from service.workflow.filing import ensure_filed
+from service.workflow.interaction import ensure_interaction
+from service.workflow.media import Recordings, sort_media
+from service.workflow.readiness import still_awaited
+from service.workflow.recording import ensure_recording
+from service.workflow.retraction import retract_all, retract_outdated
+from service.workflow.transcript import finish_transcript, start_transcript
+from service.workflow.work import Work
+
+
+class Ending(NamedTuple):
+    """How a visit that needs nothing more ends: `done` or `cancelled`, and why."""
+
+    state: str
+    reason: str | None = None
+
+
+async def reconcile(work: Work) -> Ending:
+    if await follow_encounter(work):
+        return Ending("cancelled", "moved_to_encounter")
+    if not sort_media(work.visit.media).any:
+        await retract_all(work)
+        return Ending("cancelled", "recordings_withdrawn") if work.visit.media or work.results else Ending("done", "no_recording")
+    await read_missing(work)
+    recordings = sort_media(work.visit.media)
+    chart = await right_chart(work, recordings)
+    if chart.withdrawn:
+        return Ending("cancelled", chart.withdrawn)
+    return await _notes(work, chart, recordings)
+
+
+async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
+    awaited = await still_awaited(work, chart, recordings)
+    if awaited and not recordings.available:
+        raise awaited
+    interaction = await ensure_interaction(work, chart)
+    heard = {media.id: await ensure_recording(work, interaction, media) for media in recordings.available}
+    started = {media.id: await start_transcript(work, interaction, media, heard[media.id]) for media in recordings.available}
+    transcripts = [await finish_transcript(work, interaction, media, started[media.id]) for media in recordings.available]
+    if awaited:
+        raise awaited
+    for template in work.notes.templates:
+        revision = content_revision(template, heard.values())
+        document = await ensure_document(work, interaction, template, revision, transcripts)
+        draft = draft_to_file(work, interaction, document)
+        await ensure_filed(work, chart, recordings, heard, template, revision, draft)
+    await retract_outdated(work, heard)
+    return Ending("done")

@@ -1,0 +1,82 @@
+"""Audio at rest in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from adapters.blobs.local_folder import LocalFolder
+from service.ambient.ports import TooLarge
+from service.errors import BadConfiguration
+from tests.ambient_service import pieces
+
+AUDIO = bytes(range(256)) * 10_000
+
+
+async def _read(blobs: LocalFolder, key: str) -> bytes:
+    return b"".join([chunk async for chunk in blobs.read(key)])
+
+
+async def test_what_was_written_is_read_back_and_measured(tmp_path: Path) -> None:
+    blobs = LocalFolder(tmp_path / "blobs")
+    stored = await blobs.write("audio/ab/one", pieces(AUDIO), len(AUDIO))
+    assert (stored.size, stored.sha256) == (len(AUDIO), hashlib.sha256(AUDIO).hexdigest())
+    assert await _read(blobs, "audio/ab/one") == AUDIO
+    async with blobs.as_file("audio/ab/one") as path:
+        assert path.read_bytes() == AUDIO
+
+
+async def test_nothing_is_visible_before_it_is_complete(tmp_path: Path) -> None:
+    blobs = LocalFolder(tmp_path)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield AUDIO
+        with pytest.raises(FileNotFoundError):
+            await _read(blobs, "one")
+
+    await blobs.write("one", chunks(), len(AUDIO))
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+async def test_nothing_is_kept_of_what_is_too_large_or_breaks_off(tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield AUDIO
+        raise ConnectionError
+
+    blobs = LocalFolder(tmp_path)
+    with pytest.raises(TooLarge):
+        await blobs.write("one", pieces(AUDIO), len(AUDIO) - 1)
+    with pytest.raises(ConnectionError):
+        await blobs.write("one", broken(), len(AUDIO))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_deleting_twice_is_fine_and_what_is_gone_is_not_found(tmp_path: Path) -> None:
+    blobs = LocalFolder(tmp_path)
+    await blobs.write("one", pieces(b"x"), 1)
+    await blobs.delete("one")
+    await blobs.delete("one")
+    with pytest.raises(FileNotFoundError):
+        await _read(blobs, "one")
+    with pytest.raises(FileNotFoundError):
+        async with blobs.as_file("one"):
+            pass
+
+
+@pytest.mark.parametrize("key", ["", "..", "../one", "a/../../b", "/etc/passwd", "a//b", ".hidden", "a\x00b", "a\\b"])
+async def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="blob key"):
+        await LocalFolder(tmp_path / "blobs").write(key, pieces(b"x"), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_folder_comes_from_a_file_url(tmp_path: Path) -> None:
+    for url in (f"file:{tmp_path}", f"file://{tmp_path}"):
+        await LocalFolder.from_url(url).write("one", pieces(b"x"), 1)
+        assert (tmp_path / "one").read_bytes() == b"x"
+    for url in ("s3://bucket", "file:", "var/blobs"):
+        with pytest.raises(BadConfiguration, match="AMBIENT_BLOBS__URL"):
+            LocalFolder.from_url(url)

@@ -1,0 +1,131 @@
+"""Whatever was said: a note holds nothing that was not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.engine.notes.writer import ExtractiveWriter
+from service.ambient.ports import Segment, Sentence
+
+WRITER = ExtractiveWriter()
+KEYS = sorted(WRITER.sections())
+
+GLUE_TEXT = (
+    "patient doctor denies reports reported asked answers answered advised impression plan the their your you is are was "
+    "were has have had does do did will would not mg something someone somewhere told said what found happens next us "
+    "no never cannot must should could need it and"
+)  # fmt: skip
+NEGATORS = re.compile(
+    r"\b(?:no|not|nope|nah|never|none|nor|neither|without|nothing|cannot|don't)\b|n't\b", re.IGNORECASE
+)
+NEGATIONS_OF_THE_WRITER = re.compile(r"\b(?:denies|no|not|never|cannot)\b", re.IGNORECASE)
+
+WORD_LIST = (
+    "I I'm I've I'd I'll you your you're my me we us no not don't haven't yes yeah have has take feel went quit pain chest left "
+    "right lung cough fever penicillin lisinopril ten 38.4 100 milligrams percent any do are did is it was when if because and "
+    "or but think will should please come back week temperature crackles hear the a of in on never ever without Dr. Mrs. um , . ? ! "
+)
+SPOKEN = st.lists(st.sampled_from(WORD_LIST.split()), max_size=14).map(
+    lambda words: re.sub(r" ([,.?!])", r"\1", " ".join(words))
+)
+QUESTIONS = st.sampled_from(
+    [
+        "Any chest pain or fever?",
+        "Do you smoke?",
+        "Are you taking any tablets?",
+        "How high was the fever?",
+        "Have you ever had asthma?",
+    ]
+)
+ANSWERS = st.tuples(st.sampled_from(["Yes.", "No.", "No, ", "Yes, ", "Not really.", "I don't. "]), SPOKEN).map(" ".join)
+ROLES = st.sampled_from(["doctor", "patient", "other", "unknown"])
+
+
+def segments(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[Segment]]:
+    turns = st.lists(st.tuples(ROLES, texts), max_size=8)
+    return turns.map(
+        lambda said: [
+            Segment(f"s{n}", 0, 0, 0, text, n * 1000, n * 1000 + 900, role) for n, (role, text) in enumerate(said)
+        ]
+    )
+
+
+SPEECH = segments(st.one_of(SPOKEN, QUESTIONS, ANSWERS))
+ANYTHING = segments(
+    st.one_of(
+        st.text(),
+        st.sampled_from(["", "\0", "🫁 🤒?", "هل لديك ألم؟ لا.", "I \u202e don't", "İ ß ŉ I'm", '"""', "\ud800"]),
+    )
+)
+
+
+def written(said: list[Segment]) -> list[Sentence]:
+    return [sentence for draft in WRITER.write(KEYS, said) for sentence in draft.sentences]
+
+
+def evidence_text(sentence: Sentence, said: list[Segment]) -> str:
+    return " ".join(segment.text for segment in said if segment.id in sentence.evidence).replace("’", "'")
+
+
+def stem(word: str) -> str:
+    return re.sub(r"(?:ies|es|s|y|e)$", "", word)
+
+
+def content_words(text: str) -> set[str]:
+    words = re.findall(r"[^\W\d_]+", re.sub(r"'(?:s|m|ve|re|ll|d|t)\b|n't\b", " ", text.casefold()))
+    return {stem(word) for word in words}
+
+
+GLUE_STEMS = {stem(word) for word in GLUE_TEXT.split()}
+
+
+@settings(max_examples=120, deadline=None)
+@given(SPEECH)
+def test_evidence_is_made_of_given_segments(said: list[Segment]) -> None:
+    known = {segment.id for segment in said}
+    assert all(sentence.evidence and set(sentence.evidence) <= known for sentence in written(said))
+
+
+@settings(max_examples=120, deadline=None)
+@given(SPEECH)
+def test_every_number_occurs_in_the_evidence(said: list[Segment]) -> None:
+    for sentence in written(said):
+        spoken = re.findall(r"\d+(?:\.\d+)?", evidence_text(sentence, said))
+        assert set(re.findall(r"\d+(?:\.\d+)?", sentence.text)) <= set(spoken)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SPEECH)
+def test_every_content_word_occurs_in_the_evidence(said: list[Segment]) -> None:
+    for sentence in written(said):
+        assert content_words(sentence.text) - GLUE_STEMS <= content_words(evidence_text(sentence, said))
+
+
+@settings(max_examples=200, deadline=None)
+@given(SPEECH)
+def test_no_sentence_negates_what_was_not_negated(said: list[Segment]) -> None:
+    for sentence in written(said):
+        if NEGATIONS_OF_THE_WRITER.search(sentence.text):
+            assert NEGATORS.search(evidence_text(sentence, said))
+
+
+@settings(max_examples=120, deadline=None)
+@given(SPEECH)
+def test_findings_opinions_and_plans_rest_on_the_doctors_segments(said: list[Segment]) -> None:
+    roles = {segment.id: segment.role for segment in said}
+    for draft in WRITER.write(["corti-objective", "corti-assessment", "corti-plan"], said):
+        assert all(roles[name] == "doctor" for sentence in draft.sentences for name in sentence.evidence)
+
+
+@settings(max_examples=120, deadline=None)
+@given(ANYTHING)
+def test_any_text_can_be_written_about_and_stored(said: list[Segment]) -> None:
+    first = written(said)
+    assert first == written(said)
+    for sentence in first:
+        json.dumps(sentence.text).encode()
+        assert "\0" not in sentence.text.encode().decode()
