@@ -1,6 +1,7 @@
 # One image for every role: `serve` (default), `api`, `worker`, `migrate`, `doctor`. The speech model is inside.
-#   docker run -v ambient:/var/lib/ambient -p 127.0.0.1:8000:8000 -e AMBIENT_HTTP__HOST=0.0.0.0 -e AMBIENT_API__CLIENTS=… ambient-fhir
-# The service listens on loopback unless told otherwise: beyond it, it wants API clients.
+#   docker run -v ambient:/var/lib/ambient -p 127.0.0.1:8000:8000 -e AMBIENT_HTTP__HOST=0.0.0.0 \
+#     -e AMBIENT_API__CLIENTS=… -e AMBIENT_EHR__BASE_URL=… ambient-fhir
+# It listens on loopback unless told otherwise: beyond it, it wants API clients and a real EHR.
 ARG BASE_IMAGE=python:3.12.12-slim
 
 # The pinned dependencies, in a layer of their own that outlives changes of the code.

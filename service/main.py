@@ -76,15 +76,18 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, role: Role = "serve") -> AsyncIterator[House]:
-    """Raises BadConfiguration before anything runs when the settings are unsafe or cannot work."""
+async def open_house(settings: Settings, role: Role = "serve", transcriber: Transcriber | None = None) -> AsyncIterator[House]:
+    """Raises BadConfiguration before anything runs when the settings are unsafe or cannot work.
+
+    `transcriber` stands in for the bundled speech recogniser.
+    """
     refuse_unsafe(settings, role)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.connect(settings.database))
         if role == "serve":
             await database.migrate()
         opening = _Opening(settings, role, database, stack)
-        rooms = await opening.ambient_rooms()
+        rooms = await opening.ambient_rooms(transcriber)
         sandbox = opening.sandbox()
         ehr = await opening.ehr(sandbox)
         ambient = await opening.ambient(rooms)
@@ -205,14 +208,14 @@ class _Opening:
     database: Database
     stack: AsyncExitStack
 
-    async def ambient_rooms(self) -> AmbientRooms:
+    async def ambient_rooms(self, transcriber: Transcriber | None = None) -> AmbientRooms:
         engine = self.settings.engine
         count = engine.recognisers if engine.recognisers is not None else 0 if self.role == "worker" else os.cpu_count() or 1
         if engine.url != "embedded":
             count = min(count, 1)
         store = SqlAmbientStore(self.database)
         blobs = LocalFolder.from_url(self.settings.blobs.url)
-        transcriber = FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
+        transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
         return AmbientRooms(store, blobs, transcriber, ExtractiveWriter(), recognisers, public_url=self.settings.http.public_url)
 

@@ -16,6 +16,7 @@ from service.workflow.ports import Document, Recording, Transcript
 
 _PAGE = 100
 _RECORDING_SETTLES = 5.0
+_CONNECT = 10.0
 
 
 class AmbientClient:
@@ -33,6 +34,11 @@ class AmbientClient:
         self._headers = {"Tenant-Name": tenant}
         self._timeout = timeout
         self._long_timeout = max(long_timeout, timeout)
+
+    async def template_keys(self) -> list[str]:
+        answered = await self._json("GET", "templates/")
+        with misshapen_is_retryable():
+            return [str(template["key"]) for template in answered["data"] or ()]
 
     async def create_interaction(
         self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str
@@ -158,9 +164,11 @@ class AmbientClient:
 
     async def _send(self, method: str, path: str, timeout: float | None = None, **request: Any) -> httpx.Response:
         headers = {**self._headers, **request.pop("headers", {})}
+        longest = timeout or self._timeout
+        patience = httpx.Timeout(longest, connect=min(longest, _CONNECT))
         with no_answer_is_retryable():
-            async with asyncio.timeout(timeout or self._timeout):
-                return await self._http.request(method, path, headers=headers, **request)
+            async with asyncio.timeout(longest):
+                return await self._http.request(method, path, headers=headers, timeout=patience, **request)
 
 
 class _Source:

@@ -40,7 +40,7 @@ class LocalFolder:
         file = await asyncio.to_thread(_create, incoming)
         try:
             stored = await _fill(file, chunks, limit)
-            await asyncio.to_thread(_publish, file, incoming, target)
+            await asyncio.to_thread(_publish, file, incoming, target, self._folder)
         except BaseException:
             await asyncio.to_thread(_discard, file, incoming)
             raise
@@ -98,13 +98,15 @@ def _create(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-def _publish(file: IO[bytes], incoming: Path, target: Path) -> None:
+def _publish(file: IO[bytes], incoming: Path, target: Path, root: Path) -> None:
     with file:
         file.flush()
         os.fsync(file.fileno())
     incoming.replace(target)
-    for folder in (target.parent, target.parent.parent):
+    for folder in target.parents:
         _sync_folder(folder)
+        if folder == root:
+            break
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,9 +58,9 @@ class Database:
 
     async def migrate(self) -> None:
         """Brings the schema to this version; safe to run from several processes at once."""
-        from adapters.database.migrate import upgrade
+        from adapters.database.migrate import migrate
 
-        await asyncio.to_thread(upgrade, self.url)
+        await migrate(self._engine)
 
 
 def _engine(url: URL, pool: int) -> AsyncEngine:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import Depends, Header, Response
 
 from service.ambient.document_context import context_segments
-from service.ambient.errors import BAD_LANGUAGE, BAD_REQUEST, NO_DOCUMENT, ApiError
+from service.ambient.errors import BAD_LANGUAGE, NO_DOCUMENT, ApiError
 from service.ambient.ports import Interaction, NoteWriter, SectionDraft, Segment, Sentence, StoredDocument
 from service.ambient.rooms import DocumentId, KnownInteraction, Rooms, no_interaction
 from service.ambient.routing import SlashTolerant, described, json_body
@@ -71,12 +71,10 @@ async def delete_document(rooms: Rooms, found: KnownInteraction, document: Docum
 
 
 def _checked_template(asked: CreateDocument, writer: NoteWriter) -> Template:
-    """Raises ApiError 404 for an unknown template, 400 where it cannot be written in that language or at all."""
-    template = known_template(asked.template_key)
+    """Raises ApiError 404 for an unknown template, 400 where it does not exist in that language."""
+    template = known_template(asked.template_key, writer)
     if not template.speaks(asked.output_language):
         raise ApiError(400, BAD_LANGUAGE, "the template does not exist in outputLanguage")
-    if not writer.sections().issuperset(section.key for section in template.sections):
-        raise ApiError(400, BAD_REQUEST, "the configured writer cannot draft this template")
     return template
 
 

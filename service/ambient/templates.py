@@ -1,4 +1,4 @@
-"""Templates and their sections: read only."""
+"""Templates and their sections: read only. Only those are offered that the configured writer can draft."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import Query
 
 from service.ambient.errors import UNTYPED, ApiError
+from service.ambient.ports import NoteWriter
+from service.ambient.rooms import Rooms
 from service.ambient.routing import SlashTolerant
 from service.ambient.schemas import (
     SortedSection,
@@ -26,35 +28,43 @@ _Words = Annotated[list[str] | None, Query()]
 
 
 @router.get("/templates/")
-async def list_templates(lang: _Words = None, status: _Words = None) -> TemplateList:
+async def list_templates(rooms: Rooms, lang: _Words = None, status: _Words = None) -> TemplateList:
     """A filter that matches nothing gives an empty list, never an error."""
     if status and _STATUS not in status:
         return TemplateList(data=[])
-    return TemplateList(data=[_shown(one) for one in bundled_templates().all() if _spoken(one, lang)])
+    return TemplateList(data=[_shown(template) for template in _offered(rooms.writer, lang)])
 
 
 @router.get("/templates/{key}")
-async def get_template(key: str) -> TemplateResponse:
-    return _shown(known_template(key))
+async def get_template(rooms: Rooms, key: str) -> TemplateResponse:
+    return _shown(known_template(key, rooms.writer))
 
 
 @router.get("/templateSections/")
-async def list_template_sections(lang: _Words = None) -> TemplateSectionList:
-    templates = [template for template in bundled_templates().all() if _spoken(template, lang)]
-    sections = {section.key: _section(template, section) for template in templates for section in template.sections}
+async def list_template_sections(rooms: Rooms, lang: _Words = None) -> TemplateSectionList:
+    offered = _offered(rooms.writer, lang)
+    sections = {section.key: _section(template, section) for template in offered for section in template.sections}
     return TemplateSectionList(data=list(sections.values()))
 
 
-def known_template(key: str) -> Template:
+def known_template(key: str, writer: NoteWriter) -> Template:
     """Raises ApiError 404; the cloud answers 500 here, which its own client would try again."""
     template = bundled_templates().find(key)
-    if template is None:
+    if template is None or not _drafted_by(writer, template):
         raise ApiError(404, UNTYPED, "template not found")
     return template
 
 
-def _spoken(template: Template, languages: list[str] | None) -> bool:
-    return not languages or any(template.speaks(language) for language in languages)
+def _offered(writer: NoteWriter, languages: list[str] | None) -> list[Template]:
+    return [
+        template
+        for template in bundled_templates().all()
+        if _drafted_by(writer, template) and (not languages or any(template.speaks(tag) for tag in languages))
+    ]
+
+
+def _drafted_by(writer: NoteWriter, template: Template) -> bool:
+    return writer.sections().issuperset(section.key for section in template.sections)
 
 
 def _shown(template: Template) -> TemplateResponse:

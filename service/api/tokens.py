@@ -107,13 +107,20 @@ class Tokens:
 
 def _imported(content: dict[str, Any] | str) -> ECKey | RSAKey:
     """Raises ValueError or JoseError for anything but a private EC P-256 or RSA key."""
-    from joserfc.jwk import ECKey, RSAKey, import_key
+    from joserfc.jwk import ECKey
 
-    key = import_key(content) if isinstance(content, dict) else _from_pem(content)
-    usable = isinstance(key, RSAKey) or (isinstance(key, ECKey) and key.curve_name == "P-256")
-    if usable and isinstance(key, ECKey | RSAKey) and key.is_private:
-        return key
-    raise ValueError("a private EC P-256 or RSA key is needed")
+    key = _from_jwk(content) if isinstance(content, dict) else _from_pem(content)
+    if not key.is_private or (isinstance(key, ECKey) and key.curve_name != "P-256"):
+        raise ValueError("a private EC P-256 or RSA key is needed")
+    return key
+
+
+def _from_jwk(content: dict[str, Any]) -> ECKey | RSAKey:
+    from joserfc.jwk import ECKey, RSAKey
+
+    if content.get("kty") not in ("EC", "RSA"):
+        raise ValueError("neither an EC nor an RSA key")
+    return ECKey.import_key(content) if content["kty"] == "EC" else RSAKey.import_key(content)
 
 
 def _from_pem(content: str) -> ECKey | RSAKey:

@@ -36,7 +36,7 @@ async def finish_transcript(work: Work, interaction: str, media: Fact, started: 
     async def finished() -> Result:
         return _finished(work, key, await work.ambient.get_transcript(interaction, str(started["id"])))
 
-    return await work.once(f"transcribed:{key}", finished)
+    return await work.once(f"transcribed:{key}", finished, only_looks=True)
 
 
 def _finished(work: Work, key: str, transcript: Transcript | None) -> Result:

@@ -57,17 +57,24 @@ class Work:
         return self.destination.ehr
 
     async def once(
-        self, step: str, do: Callable[[], Awaitable[Result]], look: Callable[[], Awaitable[Result | None]] | None = None
+        self,
+        step: str,
+        do: Callable[[], Awaitable[Result]],
+        look: Callable[[], Awaitable[Result | None]] | None = None,
+        *,
+        only_looks: bool = False,
     ) -> Result:
         """The step's saved result; else takes the step and saves its result before anything else happens.
 
         The intent is committed first. Where an earlier intent has no result, `look` finds out whether the step was
-        carried out all the same, and its finding is adopted. Raises LostLease, and whatever `do` raises.
+        carried out all the same, and its finding is adopted. A step that `only_looks` changes nothing outside, so its
+        intent is committed at the first look alone. Raises LostLease, and whatever `do` raises.
         """
         if step in self.results:
             return self.results[step]
         kind, began = step.split(":", 1)[0], time.monotonic()
-        repeated = await self.visits.intend(self.visit, step)
+        known = self.visit.steps.get(step) if only_looks else None
+        repeated = known.attempts if known else await self.visits.intend(self.visit, step)
         result = await look() if repeated and look else None
         if result is None:
             self.guard()

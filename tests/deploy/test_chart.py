@@ -17,7 +17,6 @@ from tests.deploy.chart import (
     KUBERNETES,
     MAJORS,
     PROFILES,
-    ROOT,
     Manifest,
     Pod,
     environment,
@@ -30,6 +29,7 @@ from tests.deploy.chart import (
     template,
 )
 from tests.deploy.pod_rules import breaches_of_restricted, broken_references
+from tests.deploy.unpack_helm import ROOT
 
 pytestmark = pytest.mark.deploy
 
@@ -195,7 +195,7 @@ def test_both_roles_mount_the_shared_audio() -> None:
 def test_a_changed_setting_restarts_the_pods_and_nothing_else_does() -> None:
     def checksum(*sets: str) -> str:
         template = only(manifests("default", *sets), "Deployment", "-worker")["spec"]["template"]
-        return template["metadata"]["annotations"]["checksum/config"]
+        return str(template["metadata"]["annotations"]["checksum/config"])
 
     assert checksum() != checksum("notes.maxWait=12h")
     assert checksum() == checksum("service.port=8080")

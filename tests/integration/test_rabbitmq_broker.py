@@ -11,7 +11,7 @@ from service.errors import BadConfiguration
 from service.events.delivery import Delivery, Taken
 from service.workflow.ports import ConsumerDown, PublishFailed
 from tests.integration.taking_in import DEAD, EVENTS, MEDIA, Intake, connect, send
-from tests.nodes.operator import Operator
+from tests.nodes.queue_operator import Operator
 from tests.nodes.rabbitmq import RabbitNode
 
 

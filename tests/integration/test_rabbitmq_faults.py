@@ -9,7 +9,7 @@ import pytest
 from service.telemetry import CONSUMER_UP
 from service.workflow.ports import ConsumerDown, PublishFailed
 from tests.integration.taking_in import EVENTS, Intake, connect, eventually, send
-from tests.nodes.operator import Operator
+from tests.nodes.queue_operator import Operator
 from tests.nodes.rabbitmq import RabbitNode
 
 SETTLED_AFTER = 2.2  # a quorum queue younger than about a second does not survive kill -9

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -22,9 +22,10 @@ from service.ambient.app import ambient_router
 from service.ambient.errors import install_error_handlers
 from service.api.auth import Access, Caller, token_router
 from service.api.tokens import LIFETIME, Tokens
-from service.errors import BadConfiguration, NeedsPerson
+from service.errors import BadConfiguration, NeedsPerson, Retryable
 from service.settings import ApiClient, read_settings
-from tests.ambient_service import VISIT, ambient_service
+from tests.ambient_service import VISIT, ambient_service, pieces
+from tests.engines import AUDIO
 
 CLIENTS = {
     "recorder": "s3cret",
@@ -71,8 +72,10 @@ async def house(database: Database, folder: Path, clients: dict[str, Any]) -> As
     install_error_handlers(app)
     app.include_router(token_router(access))
 
+    operator = Depends(access.require("operations"))
+
     @app.get("/visits")
-    async def visits(caller: Annotated[Caller, Depends(access.require("operations"))]) -> dict[str, str | None]:
+    async def visits(caller: Caller = operator) -> dict[str, str | None]:
         return {"client": caller.client_id, "tenant": caller.tenant}
 
     async with ambient_service(database, folder / "blobs") as service:
@@ -212,6 +215,20 @@ async def test_the_integration_can_use_a_guarded_engine_with_client_credentials(
         assert await client.find_interaction(identifier="visit-1", patient="p1") is None
         guarded.clock.time += LIFETIME + 1
         assert await client.find_interaction(identifier="visit-1", patient="p1") is None
+
+
+async def test_an_upload_whose_token_is_refused_is_retryable_with_a_new_token(guarded: House) -> None:
+    auth = ClientCredentials("http://house.test/" + TOKEN.format("base"), "recorder", "s3cret")
+    transport = InProcess(guarded.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://house.test/v2", auth=auth) as http:
+        client = AmbientClient(http, tenant="base")
+        interaction = await client.create_interaction(
+            identifier="visit-1", patient="p1", started_at=None, ended_at=None, kind="consultation"
+        )
+        guarded.clock.time += LIFETIME + 1
+        with pytest.raises(Retryable, match="engine_unauthorised"):
+            await client.upload_recording(interaction, pieces(AUDIO), None)
+        assert await client.upload_recording(interaction, pieces(AUDIO), None)
 
 
 async def test_an_engine_that_refuses_the_credentials_needs_a_person(guarded: House) -> None:

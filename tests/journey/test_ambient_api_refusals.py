@@ -198,7 +198,7 @@ async def test_a_recording_of_another_interaction_cannot_be_transcribed(service:
         ({"context": [{"type": "transcript", "data": {"text": "a", "id": "s0"}}] * 2}, 400, "A0015"),
         ({"templateKey": "unknown"}, 404, "about:blank"),
         ({"templateKey": None}, 400, "A0003"),
-        ({"templateKey": "corti-patient-summary"}, 400, "A0003"),
+        ({"templateKey": "corti-patient-summary"}, 404, "about:blank"),
         ({"outputLanguage": "da"}, 400, "A0018"),
         ({"outputLanguage": None}, 400, "A0003"),
     ],

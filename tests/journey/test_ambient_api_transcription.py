@@ -20,9 +20,11 @@ from tests.engines import AUDIO, CONSULTATION, ScriptedTranscriber
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
 
 
 class Ward:
@@ -55,10 +57,12 @@ class Ward:
         return found
 
     async def ended(self) -> StoredTranscript:
-        async with asyncio.timeout(5):
-            while (found := await self.now()).status in ("queued", "processing"):
-                await asyncio.sleep(0.01)
-        return found
+        for _ in range(500):
+            found = await self.now()
+            if found.status in ("completed", "failed"):
+                return found
+            await asyncio.sleep(0.01)
+        raise AssertionError("the transcript never ended")
 
 
 async def ward(database: Database, folder: Path) -> Ward:

@@ -209,19 +209,24 @@ async def test_a_document_that_must_not_be_retained_is_answered_and_not_stored(s
     assert (await service.http.get(path)).json() == {"data": []}
 
 
+async def test_a_template_that_the_writer_cannot_draft_is_not_offered(service: AmbientService) -> None:
+    assert await service.client().template_keys() == ["corti-soap"]
+    assert (await service.http.get("templates/corti-patient-summary")).status_code == 404
+
+
 async def test_templates_and_their_sections(service: AmbientService) -> None:
     templates = (await service.http.get("templates/", params={"lang": "en-US", "status": "published"})).json()["data"]
-    assert [template["key"] for template in templates] == ["corti-patient-summary", "corti-soap"]
+    assert [template["key"] for template in templates] == ["corti-soap"]
     for template in templates:
         assert_shape(template, key=str, name=str, description=str, status=str, templateSections=list, translations=list)
         assert template["translations"][0]["languageId"] == "en"
     one = (await service.http.get("templates/corti-soap")).json()
-    assert one == templates[1]
+    assert one == templates[0]
     assert [item["section"]["key"] for item in one["templateSections"]] == [
         "corti-subjective", "corti-objective", "corti-assessment", "corti-plan",
     ]  # fmt: skip
     sections = (await service.http.get("templateSections/")).json()["data"]
-    assert len(sections) == 5
+    assert len(sections) == 4
     for section in sections:
         assert_shape(section, key=str, name=str, description=str, type=str, defaultWritingStyle=dict, translations=list)
         assert_shape(section["defaultWritingStyle"], name=str)

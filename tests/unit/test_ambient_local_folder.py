@@ -20,6 +20,10 @@ async def _read(blobs: LocalFolder, key: str) -> bytes:
     return b"".join([chunk async for chunk in blobs.read(key)])
 
 
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_what_was_written_is_read_back_and_measured(tmp_path: Path) -> None:
     blobs = LocalFolder(tmp_path / "blobs")
     stored = await blobs.write("audio/ab/one", pieces(AUDIO), len(AUDIO))
@@ -38,7 +42,7 @@ async def test_nothing_is_visible_before_it_is_complete(tmp_path: Path) -> None:
             await _read(blobs, "one")
 
     await blobs.write("one", chunks(), len(AUDIO))
-    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert _names(tmp_path) == ["one"]
 
 
 async def test_nothing_is_kept_of_what_is_too_large_or_breaks_off(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ async def test_nothing_is_kept_of_what_is_too_large_or_breaks_off(tmp_path: Path
         await blobs.write("one", pieces(AUDIO), len(AUDIO) - 1)
     with pytest.raises(ConnectionError):
         await blobs.write("one", broken(), len(AUDIO))
-    assert list(tmp_path.iterdir()) == []
+    assert _names(tmp_path) == []
 
 
 async def test_deleting_twice_is_fine_and_what_is_gone_is_not_found(tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ async def test_deleting_twice_is_fine_and_what_is_gone_is_not_found(tmp_path: Pa
 async def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="blob key"):
         await LocalFolder(tmp_path / "blobs").write(key, pieces(b"x"), 1)
-    assert list(tmp_path.iterdir()) == []
+    assert _names(tmp_path) == []
 
 
 async def test_the_folder_comes_from_a_file_url(tmp_path: Path) -> None:

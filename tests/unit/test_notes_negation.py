@@ -40,6 +40,10 @@ ANSWERED = [
     ("Any chest pain?", "No idea.", 'No idea', ["Denies", "Reports"]),
     ("Any chest pain?", "No more than usual.", 'answers "No more than usual."', ["Denies", "Reports"]),
     ("Any chest pain?", "I'm not sure.", 'answers "I\'m not sure."', ["Denies", "Reports"]),
+    ("Which side is worse?", "Right, more than left.", 'answers "Right, more than left."', []),
+    ("How do you sleep?", "Well, mostly.", 'answers "Well, mostly."', []),
+    ("How is your appetite?", "Good, thanks.", 'answers "Good, thanks."', []),
+    ("How do you feel?", "Not great.", 'answers "Not great."', []),
     ("Any pain in the left leg?", "No, only in the right leg.", "Denies pain in the left leg, only in the right leg.", ["Reports"]),
     ("Any pain that doesn't go away?", "No.", 'answers "No."', ["Denies"]),
     ("Any allergies?", "Yes, penicillin.", "Reports allergies: penicillin.", ["Denies"]),
@@ -61,6 +65,10 @@ ANSWERED = [
     ("Did you take the tablets?", "No, I forgot.", "Did not take the tablets; forgot.", ["Did take"]),
     ("Is it worse at night?", "No.", "It is not worse at night.", ["It is worse"]),
     ("Does it hurt when you breathe in?", "Yes.", "It hurts when the patient breathes in.", ["not"]),
+    ("Do you have chest pain?", "Yes, I do, when I climb stairs.", "Has chest pain, when the patient climbs stairs.", ["not"]),
+    ("Are you allergic to anything?", "Yes, latex.", "Is allergic to something: latex.", ["not"]),
+    ("Did you hit your head?", "No.", "Did not hit their head.", ["Did hit"]),
+    ("Any pain when you pass urine?", "Yes, it burns.", "Reports pain when the patient passes urine; it burns.", ["Denies"]),
     ("Any fever?", "No, I haven't had a fever.", "Has not had a fever.", ["Reports", "Has had"]),
 ]  # fmt: skip
 
@@ -86,6 +94,12 @@ SAID_BY_PATIENT = [
     ("I have neither fever nor chills.", "Has neither fever nor chills."),
     ("It hurts when I breathe in.", "It hurts when the patient breathes in."),
     ("I need to sit down after I climb the stairs.", "Needs to sit down after the patient climbs the stairs."),
+    ("Hip pain since Monday.", "Hip pain since Monday."),
+    ("Bypass surgery in 2010.", "Bypass surgery in 2010."),
+    ("No problems with my knee.", "No problems with their knee."),
+    ("Not well.", "Not well."),
+    ("Thanks to the tablets I sleep.", "Thanks to the tablets the patient sleeps."),
+    ("So far it is no better.", "So far it is no better."),
     ("I mean, you know, my back hurts.", "The patient's back hurts."),
     ("I mean I guess it hurts.", 'Patient: "I mean I guess it hurts."'),
     ("I'm not ...", 'Patient: "I\'m not ..."'),
@@ -113,6 +127,11 @@ SAID_BY_DOCTOR = [
     ("I will not start you on penicillin.", "corti-plan", "Will not start the patient on penicillin."),
     ("I won't start you on penicillin.", "corti-plan", "Will not start the patient on penicillin."),
     ("Take 2.5 milligrams twice a day.", "corti-plan", "Advised: take 2.5 mg twice a day."),
+    ("Right, and left lungs are clear.", "corti-objective", "Right, and left lungs are clear."),
+    ("Let me know if it gets worse.", "corti-plan", 'Doctor: "Let me know if it gets worse."'),
+    ("Let me start you on iron.", "corti-plan", 'Doctor: "Let me start you on iron."'),
+    ("You have a temperature of 38.4.", "corti-objective", "The patient has a temperature of 38.4."),
+    ("If you get worse, go to the hospital.", "corti-plan", "Advised: if the patient gets worse, go to the hospital."),
     ("You know your right knee is swollen.", "corti-objective", 'Doctor: "You know your right knee is swollen."'),
     ("You should take care of yourself.", "corti-plan", 'Doctor: "You should take care of yourself."'),
     ("If your fever goes above 39, call us.", "corti-plan", 'Doctor: "If your fever goes above 39, call us."'),
@@ -151,3 +170,7 @@ def test_an_answer_lost_by_the_recogniser_is_not_taken_from_the_next_one() -> No
 def test_a_condition_is_never_cut_from_its_consequence() -> None:
     plan = note("D: If the test is positive, let me know and I will start you on iron.")["corti-plan"]
     assert "If the test is positive" in plan
+
+
+def test_what_a_doctor_says_of_a_relative_is_no_finding() -> None:
+    assert not any(note("D: Your mother's blood pressure was high.").values())

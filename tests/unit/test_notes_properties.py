@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,3 +131,14 @@ def test_any_text_can_be_written_about_and_stored(said: list[Segment]) -> None:
     for sentence in first:
         json.dumps(sentence.text).encode()
         assert "\0" not in sentence.text.encode().decode()
+
+
+@pytest.mark.parametrize(
+    "words", ["Mrs. ", "Temperature ", "I ", "you ", "um ", "I I'm ", "so, ", "right, ", "? ", "no, "]
+)
+@pytest.mark.parametrize("role", ["doctor", "patient", "unknown"])
+def test_an_endless_segment_is_written_about_in_good_time(words: str, role: str) -> None:
+    question = Segment("q", 0, 0, 0, "Any pain?", 0, 1, "doctor")
+    began = time.process_time()
+    written([question, Segment("s", 0, 0, 0, words * 3000, 2, 3, role)])
+    assert time.process_time() - began < 2

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.engine.notes.persons import (
+    THIRD_PARTY,
     about_patient,
     finished,
     first_verb_in_third,
@@ -53,6 +54,10 @@ ECHO_NO = re.compile(
     r"^(?:I (?:don't|do not|haven't|have not|didn't|did not|can't|cannot|wasn't|am not)|I'm not|nothing|none|not at all)[.,!]*$",
     re.IGNORECASE,
 )
+OPENS_WITH_YES = re.compile(r"^I (?:do|have|am|did|can|was),\s+", re.IGNORECASE)
+OPENS_WITH_NO = re.compile(
+    r"^(?:I (?:don't|haven't|didn't|can't|wasn't)|I'm not|nothing|none|not at all),\s+", re.IGNORECASE
+)
 WAVERS = re.compile(
     r"^(?:yes|yeah|yep|no|nope|not|well|actually|sort of|kind of|maybe|I think|I guess)\b", re.IGNORECASE
 )
@@ -60,7 +65,11 @@ SAYS_NO_ITSELF = re.compile(
     r"^(?:no (?=\w)|I (?:don't|do not|haven't|have not|didn't|never|am not)\b|I'm not\b|I've (?:never|not)\b)",
     re.IGNORECASE,
 )
-CONTRASTS = re.compile(r"^(?:but|only|just|except|apart from|unless|although|though|sometimes)\b", re.IGNORECASE)
+QUALIFIES = re.compile(
+    r"^(?:but|only|just|except|apart from|unless|although|though|sometimes|when|if|since|with|on|in|at|for|from|every|once|twice|"
+    r"about|mostly|mainly|maybe)\b",
+    re.IGNORECASE,
+)
 
 NEGATED = re.compile(r"n't\b|\b(?:not|no|never|without|nor)\b", re.IGNORECASE)
 SEVERAL = re.compile(
@@ -78,6 +87,7 @@ POLAR = re.compile(r"^(?P<verb>do|did|are|were|have|can|could|will) you (?P<rest
 POLAR_IT = re.compile(r"^(?P<verb>is|was|does|did|has) (?P<it>it|that|this|there) (?P<rest>.+)$", re.IGNORECASE)
 MEASURE = re.compile(r"^how \w+ (?:was|is|were|are) (?:the|your|that|this) (?P<thing>[\w -]{2,30})$", re.IGNORECASE)
 OWN_SENTENCE = re.compile(r"^(?:I|I'm|I've|I'd|I'll|my|the|no|there)\b", re.IGNORECASE)
+HAS_SUBJECT = re.compile(r"^(?:I|I'm|I've|my|it|it's|they|they're|that|that's|there|there's|he|she)\b", re.IGNORECASE)
 # ends in a word that stands for something in the question: alone, the answer says nothing
 LEANS_ON_QUESTION = re.compile(
     r"\b(?:so|not|it|that|this|them|those|these|know|sure|sometimes|one|some|none|either|neither|too|do|did|have|am|much|many|lot|bit)"
@@ -114,7 +124,8 @@ def _reply(answer: str) -> Reply | None:
     if opening is None:
         return None
     negative, rest = bool(NO.match(bare)), bare[opening.end() :].strip(" ,")
-    return Reply(negative, "" if (ECHO_NO if negative else ECHO_YES).match(rest) else rest)
+    echo, opening_echo = (ECHO_NO, OPENS_WITH_NO) if negative else (ECHO_YES, OPENS_WITH_YES)
+    return Reply(negative, "" if echo.match(rest) else opening_echo.sub("", rest))
 
 
 def _polar(question: str, reply: Reply) -> Fused | None:
@@ -164,6 +175,8 @@ def _you(question: str, negative: bool) -> Fused | None:
     rest = about_patient(plain)
     if rest is None:
         return None
+    if not THIRD_PARTY.search(plain):
+        rest = rest.replace("the patient's", "their")
     if negative:
         never = verb == "have" and rest.startswith("ever ")
         cut = 5 if never else 0
@@ -192,8 +205,9 @@ def _with_rest(said: Fused, reply: Reply) -> Fused | None:
     clinical, plain = patient_in_note(reply.rest), patient_to_patient(reply.rest)
     if not clinical or not plain:
         return None
-    names = said.clinical.startswith("reports ") and len(reply.rest.split()) <= 6 and not OWN_SENTENCE.match(reply.rest)
-    join = ", " if CONTRASTS.match(reply.rest) else ": " if names else "; "
+    asks_which = said.clinical.startswith("reports ") or said.clinical.endswith(" something")
+    names = asks_which and len(reply.rest.split()) <= 6 and not HAS_SUBJECT.match(reply.rest)
+    join = ", " if QUALIFIES.match(reply.rest) else ": " if names else "; "
     return Fused(said.clinical + join + clinical, said.plain + join + plain)
 
 

@@ -7,7 +7,7 @@ import re
 from adapters.engine.notes.persons import about_patient, doctor_in_note
 
 EXAMINING = re.compile(
-    r"^(?:let me|(?:I'm|I am) (?:just )?going to (?:listen|look|examine|feel|press|check|have a look|take a look)|"
+    r"^(?:let me(?! (?:know|start|give|prescribe|refer|order|put))|(?:I'm|I am) (?:just )?going to (?:listen|look|examine|feel|press|check|have a look|take a look)|"
     r"I'll (?:just )?(?:listen|look|examine|feel|press|check|have a look|take a look)|take a (?:deep )?breath|"
     r"(?:deep )?breathe? (?:in|out)|lift your|open your mouth|lie (?:down|back)|roll up|turn (?:around|over)|"
     r"hold (?:still|your breath)|tell me|look (?:up|down|at|straight)|push|squeeze|follow my|say ah)\b",
@@ -19,7 +19,7 @@ RETOLD = re.compile(
     re.IGNORECASE,
 )
 SAFETY_NET = re.compile(
-    r"^if\b.*\b(?:call|ring|phone|come (?:back|in)|go to|see (?:a|your|us|me)|let (?:me|us) know|return|stop)\b",
+    r"^if\b.{0,200}?\b(?:call|ring|phone|come (?:back|in)|go to|see (?:a|your|us|me)|let (?:me|us) know|return|stop)\b",
     re.IGNORECASE,
 )
 CONDITION = re.compile(r"^(?:if|when|unless|once)\b", re.IGNORECASE)
@@ -31,12 +31,12 @@ MODAL = re.compile(
 )
 ACTION = re.compile(
     r"\b(?:prescrib\w+|refer(?:ring|red)?|order(?:ing)?|arrang\w+|schedul\w+|book(?:ing)?|follow[- ]up|starting you|"
-    r"putting you|giving you)\b",
+    r"putting you|giving you|let me (?:start|give|prescribe|refer|order|put))\b",
     re.IGNORECASE,
 )
 IMPERATIVE = re.compile(
     r"^(?:please|rest|drink|avoid|keep|use|take|come back|call|ring|go to|stop|continue|carry on|try|make sure|don't|do not|"
-    r"return|start|increase|decrease|reduce|finish|eat|apply|wear|elevate|ice|monitor|watch)\b",
+    r"return|start|increase|decrease|reduce|finish|eat|apply|wear|elevate|ice|monitor|watch|let (?:me|us) know|see you in)\b",
     re.IGNORECASE,
 )
 OPINION = re.compile(
@@ -50,13 +50,19 @@ MEASURED = re.compile(
     r"breathing|lungs?|chest|throat|tonsils?|ears?|eardrums?|abdomen|tummy|belly|stomach|liver|skin|rash|wound|swelling|"
     r"tenderness|murmur|crackles?|wheez\w*|redness|reflexes|strength|range of motion|x-?ray|ecg|ekg|scan|mri|ct|ultrasound|"
     r"bloods?|blood (?:test|count|sugar)|urine|glucose|haemoglobin|hemoglobin|results?|tests?|glands?|nodes?|pupils?|knee|"
-    r"ankle|shoulder|hip|back|neck|wrist|elbow|foot|hand|leg|arm)\b.*\b(?:is|are|was|were|shows?|showed|looks?|sounds?|"
+    r"ankle|shoulder|hip|back|neck|wrist|elbow|foot|hand|leg|arm)\b.{0,80}?\b(?:is|are|was|were|shows?|showed|looks?|sounds?|"
     r"feels?|reads?|came back|has|have)\b",
     re.IGNORECASE,
 )
 OBSERVED = re.compile(
     r"^(?:I (?:can )?(?:also )?(?:hear|see|notice|feel(?= (?:an?|some|no)\b))|I (?:don't|do not|can't|cannot) (?:hear|see|feel any)|"
+    r"you(?: have|'ve got) (?:an? |some |no )?(?:\w+ )?(?:temperature|blood pressure|pulse|heart rate|rash|wheeze|murmur|swelling|"
+    r"tenderness|crackles)\b|"
     r"there(?:'s| is| are| isn't| aren't)|no (?:swelling|rash|redness|tenderness|crackles|wheez\w+|murmurs?|fever|bruising)\b)",
+    re.IGNORECASE,
+)
+RELATIVE = re.compile(
+    r"\b(?:mother|father|mum|mom|dad|brother|sister|son|daughter|wife|husband|partner|parents?|family|child|children)\b",
     re.IGNORECASE,
 )
 HEARSAY = re.compile(
@@ -70,7 +76,7 @@ def section_of(statement: str) -> str | None:
         return None
     if MODAL.search(statement) or ACTION.search(statement) or _is_instruction(statement):
         return "plan"
-    if CONDITION.match(statement):
+    if CONDITION.match(statement) or RELATIVE.search(statement):
         return None
     if OBSERVED.match(statement) and not HEARSAY.match(statement):
         return "objective"
@@ -109,7 +115,7 @@ def _opinion(statement: str) -> str | None:
 
 def _next_step(statement: str) -> str | None:
     asked = re.sub(r"^please,? ", "", statement, flags=re.IGNORECASE)
-    if asked == statement and not IMPERATIVE.match(statement):
+    if asked == statement and not _is_instruction(statement):
         return doctor_in_note(statement)
     told = about_patient(asked)
     if told is None or re.search(r"\b(?:I|I'm|I'll|me|my|we|us|our)\b", told):

@@ -62,6 +62,8 @@ def doctor_in_note(text: str) -> str | None:
     """ "I will start you on" → "will start the patient on". Not capitalised."""
     if _is_unsure(text) or INVERTED.search(text):
         return None
+    if re.match(r"let me\b", text, re.IGNORECASE):
+        return None
     told = re.sub(r"^(?:we'll|we will)\b", "will", text, flags=re.IGNORECASE)
     told = re.sub(r"^(?:we're|we are|I'm|I am) going to\b", "going to", told, flags=re.IGNORECASE)
     told = re.sub(r"^let's\b", "plan: ", told, flags=re.IGNORECASE).replace("plan:  ", "plan: ")

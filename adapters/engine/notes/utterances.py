@@ -30,12 +30,17 @@ SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 HESITATION = re.compile(r"(?:(?:^|(?<=\s))(?:[Uu]m+|[Uu]h+|[Ee]rm+|[Hh]mm+|er(?=,))\b[,.…]*\s*)+")
 ASIDE = re.compile(r",\s*(?:you know|I mean)\s*,", re.IGNORECASE)
 STUTTER = re.compile(r"\b(I'm|I've|I|the|an|a|and|my|to|of|in|it's|it|is|you|your|we)(?:,? \1\b(?!'))+", re.IGNORECASE)
+CLAUSE_START = (
+    r"(?:so|okay|i|i'm|i've|i'll|you|your|you're|we|we'll|the|my|it|it's|let|let's|this|that|that's|there|there's|how|what|"
+    r"do|are|have|any|when|is|did|can|because|since)\b"
+)
+# "right", "well" and "good" are also answers, and "right" a side: they go only where a new clause follows
 OPENING = re.compile(
-    r"^(?:(?:so|and|okay|ok|alright|all right|well|now|right|then|great|good|perfect|sure|oh|ah|of course|actually|"
-    r"i see|got it|you know|i mean|good (?:morning|afternoon|evening)|hello|hi|hey|thank you(?: very much| so much)?|thanks|"
-    r"doctor|mrs?\.? [a-z]+)\s*[,.!]+\s*"
+    r"^(?:(?:so|and|okay|ok|all right|oh|ah|of course|actually|i see|got it|you know|i mean|good (?:morning|afternoon|evening)|"
+    r"hello|hi|hey|thank you(?: very much| so much)?|thanks|doctor|mrs?\.? [a-z]+)\s*[,.!]+\s*"
+    rf"|(?:right|alright|well|now|then|great|good|perfect|sure)\s*[,.!]+\s*(?={CLAUSE_START})"
     r"|(?:and|okay|ok|alright)\s+(?=\w)"
-    r"|so\s+(?=(?:i|i'm|i've|you|your|we|we'll|the|my|it|it's|let|this|there|how|what|do|are|have|any|when|is|did|can)\b))+",
+    rf"|so\s+(?={CLAUSE_START}))+",
     re.IGNORECASE,
 )
 
@@ -50,18 +55,19 @@ RUN_ON = re.compile(
     re.IGNORECASE,
 )
 
-SMALL_TALK = re.compile(
-    r"^(?:good (?:morning|afternoon|evening)|hello|hi|hey|bye|goodbye|thank you|thanks|you're welcome|nice to|"
-    r"good to see|see you|take care|have a (?:good|great|nice|lovely)|how are you|come (?:on )?in\b|(?:please )?have a seat|"
-    r"take a seat|sit down|i'm (?:doctor|dr)\b|my name is|let me\b|let's see|i'll (?:just )?be right back|excuse me|sorry|"
-    r"no problem|no worries|that's (?:all|it|everything|fine|good|great|okay|ok)\b|sounds (?:good|like a plan)|makes sense|"
-    r"i think that's (?:all|it|everything|fine|good|great)|if you have any (?:other )?questions|do you have any (?:other )?questions|"
-    r"any (?:other )?questions|is that (?:okay|ok|all right|alright)\b|does that (?:make sense|sound)|how does that sound|"
-    r"are you (?:okay|ok|happy) with that|(?:okay|ok|alright|all right|right)\?$)",
+COURTESY = re.compile(
+    r"^(?:(?:good (?:morning|afternoon|evening)|hello|hi|hey|bye|goodbye|thank you|thanks(?! to)|you're welcome|nice to (?:see|meet)|"
+    r"good to see|take care(?! (?:of|when|with|not))|have a (?:good|great|nice|lovely)|come (?:on )?in|(?:please )?(?:have|take) a seat|"
+    r"i'm (?:doctor|dr)|my name is|let me(?! (?:know|start|give|prescribe|refer|order|put))|let's see|i'll (?:just )?be right back|"
+    r"i think that's (?:all|it|everything)|(?:if|do) you have any (?:other )?questions|any (?:other )?questions|"
+    r"is that (?:okay|ok|all right|alright)|does that (?:make sense|sound)|how does that sound|are you (?:okay|ok|happy) with that)\b"
+    r"|(?:that's (?:all|it|everything|fine|good|great|okay|ok)(?: for (?:today|now))?|sorry|excuse me|no (?:problem|worries)|"
+    r"see you(?: later| soon| then)?|how are you(?: doing)?(?: today)?|sounds (?:good|like a plan)|makes sense|"
+    r"i (?:do|am|have|did) not|okay|ok|alright|all right|right)\W*$)",
     re.IGNORECASE,
 )
 COURTESIES_AND_REPLIES = (
-    "yes yeah yep no nope not don't haven't didn't okay ok right sure thanks thank you doctor please great good fine perfect well oh ah um uh hmm "
+    "yes yeah yep no nope don't haven't didn't okay ok right sure thanks thank you doctor please great good fine perfect oh ah um uh hmm "
     "mm mhm alright all i do am have see did it is does that's correct exactly of course lovely wonderful bye hello hi so and but"
 )
 EMPTY_WORDS = frozenset(COURTESIES_AND_REPLIES.split())
@@ -83,7 +89,7 @@ def sentences_in(text: str, speaker: str) -> list[str]:
 def is_small_talk(text: str) -> bool:
     """Greetings, courtesies and bare replies: nothing that a note needs."""
     words = re.findall(r"[\w']+", text.casefold())
-    return not words or all(word in EMPTY_WORDS for word in words) or bool(SMALL_TALK.match(text))
+    return not words or all(word in EMPTY_WORDS for word in words) or bool(COURTESY.match(text))
 
 
 def _readable(text: str) -> str:
@@ -93,13 +99,13 @@ def _readable(text: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    sentences: list[str] = []
+    sentences: list[list[str]] = []
     for part in SENTENCE_END.split(text):
-        if sentences and ABBREVIATION.search(sentences[-1]):
-            sentences[-1] += " " + part
+        if sentences and ABBREVIATION.search(sentences[-1][-1]):
+            sentences[-1].append(part)
         else:
-            sentences.append(part)
-    return sentences
+            sentences.append([part])
+    return [" ".join(parts) for parts in sentences]
 
 
 def _run_ons(sentence: str, speaker: str) -> list[str]:

@@ -1,0 +1,33 @@
+"""The migrations give exactly the schema that the tables describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from adapters.database import migrate
+from adapters.database.database import Database
+from adapters.database.schema import metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+async def test_the_migrated_schema_is_the_one_that_the_tables_describe(database: Database) -> None:
+    async with database.transaction() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def test_the_known_head_is_the_newest_revision() -> None:
+    assert ScriptDirectory(str(Path(migrate.__file__).parent / "migrations")).get_current_head() == migrate.HEAD
+
+
+async def test_migrating_twice_changes_nothing(database: Database) -> None:
+    await database.migrate()
+    async with database.reading() as connection:
+        assert await connection.run_sync(migrate.current_revision) == migrate.HEAD
