@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from adapters.database.database import Database
-from service.settings import read_settings
+from service.settings import Log, read_settings
+from service.telemetry import configure_logging
 
-DEMO = Path(__file__).parent.parent / "service" / "demo"
+
+@pytest.fixture(autouse=True)
+def logging_as_in_production() -> None:
+    """The real processors, so that a log call which they cannot render fails its test."""
+    configure_logging(Log(format="json", level="info"))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
         case NotYet(at_most=float() as at_most) as wait if visit.reason == wait.reason and visit.waited >= at_most:
             return Settlement("parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0)
         case NotYet() as wait:
-            return Settlement("waiting", wait.reason, wait.detail or None, wait.after, 0)
+            return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0)
         case Retryable() as failure:
             return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1)
         case NeedsPerson() as stop:
@@ -43,6 +43,14 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement("parked", "configuration", str(wrong), None, 0)
         case bug:
             return Settlement("parked", "unexpected_error", "\n".join([describe(bug), *frames(bug)]), None, 0)
+
+
+def _next_look(visit: Visit, wait: NotYet) -> float:
+    """As the step wishes, but no later than the end of what it may wait."""
+    if wait.at_most is None:
+        return wait.after
+    waited = visit.waited if visit.reason == wait.reason else 0.0
+    return max(min(wait.after, wait.at_most - waited), 0.0)
 
 
 def _backoff(visit: Visit, failure: Retryable) -> float:

@@ -33,7 +33,9 @@ class WrittenAudio:
     def probe(self, file: Path) -> AudioFacts:
         return AudioFacts(2, 1000 * len(self._turns(file)))
 
-    def transcribe(self, file: Path, request: SpeechRequest, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> list[Segment]:
+    def transcribe(
+        self, file: Path, request: SpeechRequest, progress: Callable[[float], None], cancelled: Callable[[], bool]
+    ) -> list[Segment]:
         assert request.multichannel
         assert request.roles == {0: "doctor", 1: "patient"}
         progress(0.5)
@@ -62,11 +64,24 @@ class Hospital:
             "subject": {"reference": f"Patient/{patient}"}, "period": {"start": "2026-01-05T09:00:00Z"}, **more,
         })  # fmt: skip
 
-    async def record(self, media: str = "m1", *, encounter: str | None = "e1", patient: str = "p1", turns: Sequence[tuple[str, str]] = COUGH, **more: Any) -> Json:
+    async def record(
+        self,
+        media: str = "m1",
+        *,
+        encounter: str | None = "e1",
+        patient: str = "p1",
+        turns: Sequence[tuple[str, str]] = COUGH,
+        **more: Any,
+    ) -> Json:
         """Binary and Media, in the EHR; returns the Media as the EHR holds it."""
         import base64
 
-        binary = {"resourceType": "Binary", "id": f"b-{media}", "contentType": "audio/ogg", "data": base64.b64encode(audio(*turns)).decode()}
+        binary = {
+            "resourceType": "Binary",
+            "id": f"b-{media}",
+            "contentType": "audio/ogg",
+            "data": base64.b64encode(audio(*turns)).decode(),
+        }
         await self.put(binary)
         return await self.put({
             "resourceType": "Media", "id": media, "status": "completed", "subject": {"reference": f"Patient/{patient}"},
@@ -83,26 +98,45 @@ class Hospital:
         for resource in resources:
             await self.publish(json.dumps(resource).encode(), f"fhir.{resource['resourceType']}.{operation}")
 
-    async def publish(self, body: bytes, routing_key: str = "fhir.Media.update", content_type: str = "application/fhir+json", **headers: str) -> None:
-        await self.house.broker.publish(body, routing_key=routing_key, content_type=content_type, message_id="", headers=headers)
+    async def publish(
+        self,
+        body: bytes,
+        routing_key: str = "fhir.Media.update",
+        content_type: str = "application/fhir+json",
+        **headers: str,
+    ) -> None:
+        await self.house.broker.publish(
+            body, routing_key=routing_key, content_type=content_type, message_id="", headers=headers
+        )
 
     async def visit(self, key: str = "Encounter/e1") -> Json:
         shown = await self.house.visits.show_visit(key)
         assert shown is not None, f"no visit {key}"
         return shown
 
-    async def until(self, state: str, key: str = "Encounter/e1", reason: str | None = None, seconds: float = 10) -> Json:
+    async def until(
+        self, state: str, key: str = "Encounter/e1", reason: str | None = None, seconds: float = 10
+    ) -> Json:
         """The visit, once it is in this state (for this reason) and nothing about it is due."""
         for _ in range(int(seconds / 0.02)):
             shown = await self.house.visits.show_visit(key)
-            if shown and shown["state"] == state and (reason is None or shown["reason"] == reason) and (state == "waiting" or shown["nextAt"] is None):
+            if (
+                shown
+                and shown["state"] == state
+                and (reason is None or shown["reason"] == reason)
+                and (state == "waiting" or shown["nextAt"] is None)
+            ):
                 return shown
             await asyncio.sleep(0.02)
         raise AssertionError(f"{key} is not {state} ({reason}) after {seconds} s but {shown}")
 
     async def notes(self, encounter: str = "e1") -> list[Json]:
         """Every DocumentReference of the Encounter, whatever its status, oldest first."""
-        results = [step["result"] for step in (await self.visit(f"Encounter/{encounter}"))["steps"] if step["name"].startswith("filed:") and step["finishedAt"]]
+        results = [
+            step["result"]
+            for step in (await self.visit(f"Encounter/{encounter}"))["steps"]
+            if step["name"].startswith("filed:") and step["finishedAt"]
+        ]
         return [await self.house.ehr.read(result["reference"]) for result in results]
 
 

@@ -71,7 +71,9 @@ async def test_an_older_version_that_comes_late_changes_nothing(hospital: Hospit
 
 async def test_several_recordings_make_one_note_in_the_order_they_were_made(hospital: Hospital) -> None:
     encounter = await hospital.admit()
-    second = await hospital.record("m2", turns=[("patient", "My knee hurts as well.")], createdDateTime="2026-01-05T09:30:00Z")
+    second = await hospital.record(
+        "m2", turns=[("patient", "My knee hurts as well.")], createdDateTime="2026-01-05T09:30:00Z"
+    )
     first = await hospital.record("m1")
     await hospital.tell(second, first, encounter)
     await hospital.until("done")
@@ -92,7 +94,9 @@ async def test_a_visit_waits_for_its_encounter_to_finish(hospital: Hospital) -> 
     encounter, media = await hospital.admit(status="in-progress"), await hospital.record()
     await hospital.tell(encounter, media)
     visit = await hospital.until("waiting", reason="encounter_not_finished")
-    assert any(s["name"].startswith("transcribed:") and s["finishedAt"] for s in visit["steps"]), "transcribes meanwhile"
+    assert any(s["name"].startswith("transcribed:") and s["finishedAt"] for s in visit["steps"]), (
+        "transcribes meanwhile"
+    )
     await hospital.tell(await hospital.put({**encounter, "status": "finished"}))
     await hospital.until("done")
     assert len(await hospital.notes()) == 1

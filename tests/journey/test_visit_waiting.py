@@ -1,0 +1,112 @@
+"""What is missing is waited for, with a reason and a bound; then a person is told what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.journey.hospital import Hospital, open_hospital
+
+SHORT = {"notes": {"incomplete_wait": 0.05, "max_wait": 0.05}}
+
+
+async def test_a_media_without_content_waits(hospital: Hospital) -> None:
+    media = await hospital.record()
+    await hospital.tell(await hospital.admit(), {**media, "content": {"contentType": "audio/ogg"}})
+    visit = await hospital.until("waiting", reason="media_without_content")
+    assert visit["nextAt"]
+    await hospital.tell(await hospital.put({**media, "deviceName": "recorder"}))
+    await hospital.until("done")
+
+
+async def test_a_media_without_content_is_parked_after_its_time(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **SHORT) as hospital:
+        media = await hospital.record()
+        empty = {**media, "content": {"contentType": "audio/ogg"}}
+        await hospital.tell(await hospital.admit(), empty)
+        visit = await hospital.until("parked", reason="media_without_content")
+        assert "waited" in visit["detail"]
+
+
+async def test_an_encounter_without_subject_waits_then_parks(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **SHORT) as hospital:
+        encounter = await hospital.admit()
+        anonymous = {k: v for k, v in encounter.items() if k != "subject"}
+        await hospital.tell(anonymous, await hospital.record())
+        await hospital.until("parked", reason="encounter_without_subject")
+
+
+async def test_an_encounter_that_the_ehr_does_not_show_yet_waits(hospital: Hospital) -> None:
+    media = await hospital.record()
+    await hospital.tell(media)
+    await hospital.until("waiting", reason="not_in_ehr")
+    await hospital.tell(await hospital.admit())
+    await hospital.until("done")
+
+
+async def test_audio_that_is_not_there_yet_waits(hospital: Hospital) -> None:
+    media = await hospital.record(content={"contentType": "audio/ogg", "url": "Binary/later"})
+    await hospital.tell(await hospital.admit(), media)
+    await hospital.until("waiting", reason="audio_not_there")
+
+
+async def test_audio_that_is_not_the_described_one_is_not_used(hospital: Hospital) -> None:
+    media = await hospital.record(content={"contentType": "audio/ogg", "url": "Binary/b-m1", "size": 7})
+    await hospital.tell(await hospital.admit(), media)
+    visit = await hospital.until("waiting", reason="audio_incomplete")
+    interaction = next(s["result"]["id"] for s in visit["steps"] if s["name"] == "interaction")
+    assert await hospital.house.ambient.list_recordings(interaction) == []
+
+
+async def test_a_visit_that_never_finishes_is_parked(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **SHORT) as hospital:
+        encounter = await hospital.admit(status="in-progress")
+        await hospital.tell(encounter, await hospital.record())
+        await hospital.until("parked", reason="encounter_not_finished")
+
+
+async def test_a_visit_that_never_finishes_is_drafted_where_that_is_wanted(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, notes={"max_wait": 0.05, "after_max_wait": "draft"}) as hospital:
+        encounter = await hospital.admit(status="in-progress")
+        await hospital.tell(encounter, await hospital.record())
+        await hospital.until("done")
+        assert len(await hospital.notes()) == 1
+
+
+async def test_a_media_without_encounter_is_parked_and_goes_on_once_it_names_one(hospital: Hospital) -> None:
+    await hospital.admit()
+    media = await hospital.record(encounter=None)
+    await hospital.tell(media)
+    await hospital.until("parked", "Media/m1", reason="media_without_encounter")
+    await hospital.put({**media, "encounter": {"reference": "Encounter/e1"}})
+    await hospital.house.visits.retry_visit("Media/m1")
+    hospital.house.wake.set()
+    await hospital.until("done", "Encounter/e1")
+    await hospital.until("cancelled", "Media/m1", reason="moved_to_encounter")
+    assert len(await hospital.notes()) == 1
+
+
+async def test_a_media_without_encounter_is_drafted_where_that_is_allowed(tmp_path: Path) -> None:
+    async with open_hospital(
+        tmp_path, notes={"trigger": "media_completed", "allow_without_encounter": True}
+    ) as hospital:
+        await hospital.put({"resourceType": "Patient", "id": "p1"})
+        await hospital.tell(await hospital.record(encounter=None))
+        visit = await hospital.until("done", "Media/m1")
+        reference = next(s["result"]["reference"] for s in visit["steps"] if s["name"].startswith("filed:"))
+        note = await hospital.house.ehr.read(reference)
+        assert note["subject"] == {"reference": "Patient/p1"}
+        assert "encounter" not in note["context"]
+
+
+async def test_silence_never_becomes_a_note(hospital: Hospital) -> None:
+    await hospital.tell(await hospital.admit(), await hospital.record(turns=[]))
+    await hospital.until("parked", reason="no_speech")
+    assert await hospital.notes() == []
+
+
+async def test_a_recording_that_cannot_be_decoded_is_parked(hospital: Hospital) -> None:
+    media = await hospital.record()
+    await hospital.put({"resourceType": "Binary", "id": "b-m1", "contentType": "audio/ogg", "data": "anVuaw=="})
+    await hospital.tell(await hospital.admit(), media)
+    visit = await hospital.until("parked")
+    assert visit["reason"] == "engine_refused"
