@@ -27,18 +27,28 @@ letters_app = typer.Typer(no_args_is_help=True, help="Deliveries that could not 
 app.add_typer(visits_app, name="visits")
 app.add_typer(letters_app, name="dead-letters")
 
+_WIDE = 240
+"""Columns of a table that no terminal reads: ids and reasons must come whole."""
+
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="most rows shown")]
 
 
 def main() -> None:
-    """Exit code 2 for wrong settings or arguments, 1 for anything else that went wrong."""
+    """Exit code 2 for wrong settings or arguments, 1 for anything else that went wrong; a line, never a traceback."""
     try:
         app()
     except BadConfiguration as wrong:
         _fail(str(wrong), 2)
     except AmbientFhirError as error:
         _fail(str(error), 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        from service.telemetry import describe, frames
+
+        _fail(f"{describe(error)} at {frames(error)[-1]}; `ambient-fhir doctor` looks at every counterpart", 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -76,7 +86,9 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor(quick: Annotated[bool, typer.Option("--quick", help="only ask the running service whether it is alive")] = False) -> None:
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="only ask the running service whether it is alive")] = False,
+) -> None:
     """Check broker, database, engine, EHR and authentication; a line each, exit 1 on any failure."""
     from service.doctor import examine, is_alive
 
@@ -89,8 +101,13 @@ def doctor(quick: Annotated[bool, typer.Option("--quick", help="only ask the run
 
 @app.command()
 def demo(
-    audio: Annotated[list[Path] | None, typer.Option(help="a recording of a consultation; repeat for several. Default: the bundled one")] = None,
-    template: Annotated[list[str] | None, typer.Option(help="template key; repeat for several documents. Default: corti-soap")] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="a recording of a consultation; repeat for several. Default: the bundled one"),
+    ] = None,
+    template: Annotated[
+        list[str] | None, typer.Option(help="template key; repeat for several documents. Default: corti-soap")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="seconds to wait for the note")] = 3600,
 ) -> None:
     """Run the main job on embedded defaults: events in, a note in the sandbox EHR out."""
@@ -225,7 +242,9 @@ async def _in_scratch_house(ask: Any) -> Any:
     from service.main import open_house
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.model_validate({"database": {"url": f"sqlite+aiosqlite:///{folder}/x.db"}, "blobs": {"url": f"file:{folder}"}})
+        settings = Settings.model_validate(
+            {"database": {"url": f"sqlite+aiosqlite:///{folder}/x.db"}, "blobs": {"url": f"file:{folder}"}}
+        )
         async with open_house(settings) as house:
             return await ask(house)
 
@@ -240,7 +259,8 @@ def _show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bo
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*(str(row[column]) if row[column] is not None else "" for column in columns))
-    Console().print(table if rows else "none")
+    wide = Console(markup=False, width=None if sys.stdout.isatty() else _WIDE)
+    wide.print(table if rows else "none")
 
 
 def _show_one(row: dict[str, Any] | None, what: str, name: str) -> None:

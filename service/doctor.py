@@ -6,6 +6,7 @@ import asyncio
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from service.errors import BadConfiguration
 from service.main import examinations
@@ -37,18 +38,23 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def is_alive(settings: Settings) -> Finding:
     """Asks the running process's own `/livez`; what the image's health check calls."""
-    host, port = (settings.ops.host, settings.ops.port) if settings.ops.port else (settings.http.host, settings.http.port)
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    host, port = (
+        (settings.ops.host, settings.ops.port) if settings.ops.port else (settings.http.host, settings.http.port)
+    )
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = f"[{host}]" if ":" in host else host
     try:
         status = await asyncio.to_thread(_status, f"http://{host}:{port}/livez")
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return Finding("process", False, f"{host}:{port} does not answer: {type(error).__name__}")
     return Finding("process", status == 200, f"/livez answers {status}")
 
 
 def _status(url: str) -> int:
+    """Never through a proxy of the environment: that would be asked whether *it* is alive."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=4) as answer:  # noqa: S310 - our own address, http alone
+        with direct.open(url, timeout=4) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code

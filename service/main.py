@@ -333,12 +333,13 @@ def _mounted(sandbox: FastAPI) -> FastAPI:
 
 def _ehr_auth(settings: Settings) -> httpx.Auth | None:
     from adapters.ehr.auth import ehr_auth
+    from adapters.oauth.client_credentials import ClientCredentials
 
-    return ehr_auth(settings.ehr.auth)
+    return ehr_auth(settings.ehr.auth, partial(ClientCredentials, whose="ehr"))
 
 
 def _engine_auth(settings: Settings) -> httpx.Auth | None:
-    from adapters.ambient.auth import ClientCredentials
+    from adapters.oauth.client_credentials import ClientCredentials
 
     engine = settings.engine
     if not engine.client_id or not engine.client_secret:
@@ -346,4 +347,5 @@ def _engine_auth(settings: Settings) -> httpx.Auth | None:
             return None
         raise BadConfiguration("AMBIENT_ENGINE__URL names a remote engine: set AMBIENT_ENGINE__CLIENT_ID, __CLIENT_SECRET and __TOKEN_URL")
     token_url = engine.token_url or f"{urlsplit(engine.url).scheme}://{urlsplit(engine.url).netloc}/realms/{engine.tenant}/protocol/openid-connect/token"
-    return ClientCredentials(token_url, engine.client_id, engine.client_secret.get_secret_value())
+    secret = engine.client_secret.get_secret_value()
+    return ClientCredentials(token_url, engine.client_id, secret, scope="openid", whose="engine")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -21,6 +22,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -38,10 +40,19 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 def _seconds(value: object) -> object:
     """`90`, `90s`, `15m`, `24h`, `30d` or `500ms` as seconds."""
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value)
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value, re.ASCII)
         if not match:
             raise ValueError("write a duration such as 60s, 15m, 24h or 30d")
         return float(match[1]) * _UNITS[match[2] or "s"]
+    return value
+
+
+def _bytes(value: object) -> object:
+    """`1048576`, `1MiB` or `1.5 GB`; in our words, since the type's own quote the value."""
+    if isinstance(value, str) and not re.fullmatch(
+        r"\s*\d+(?:\.\d+)?\s*(?:[kmgt]i?b?|b)?\s*", value, re.IGNORECASE | re.ASCII
+    ):
+        raise ValueError("write a size such as 512KiB, 1MiB or 1000000")
     return value
 
 
@@ -52,7 +63,19 @@ def _words(value: object) -> object:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+def _one_of(*beginnings: str) -> AfterValidator:
+    """A URL of a kind that is known here; the words never quote it, since it may hold a password."""
+
+    def check(value: str) -> str:
+        if not all(url.strip().lower().startswith(beginnings) for url in value.split(",")):
+            raise ValueError(f"must begin with {' or '.join(beginnings)}")
+        return value
+
+    return AfterValidator(check)
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Bytes = Annotated[ByteSize, BeforeValidator(_bytes), Field(gt=0)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 
 
@@ -72,20 +95,24 @@ class Ops(Section):
 
 
 class Broker(Section):
-    url: str = Field("memory://", description="`memory://`, `amqp://…` or `amqps://…`; several separated by commas")
+    url: Annotated[str, _one_of("memory://", "amqp://", "amqps://")] = Field(
+        "memory://", description="`memory://`, `amqp://…` or `amqps://…`; several separated by commas"
+    )
     prefetch: int = Field(16, ge=1, le=1000, description="deliveries taken in at once")
     declare: bool = Field(True, description="declare the topology; `false`: only verify that it is there")
-    max_message: ByteSize = Field(ByteSize(1024**2), description="larger deliveries are dead-lettered unread")
+    max_message: Bytes = Field(ByteSize(1024**2), description="larger deliveries are dead-lettered unread")
 
 
 class Worker(Section):
     concurrency: int = Field(8, ge=1, le=256, description="visits reconciled at once")
-    lease: Seconds = Field(60.0, description="how long a runner may hold a visit without renewing")
+    lease: Seconds = Field(60.0, gt=0, description="how long a runner may hold a visit without renewing")
     poll: Seconds = Field(1.0, gt=0, description="how often due visits are looked for when nothing wakes the runners")
 
 
 class Database(Section):
-    url: str = Field("sqlite+aiosqlite:///var/ambient.db", description="or `postgresql+asyncpg://…`")
+    url: Annotated[str, _one_of("sqlite+aiosqlite://", "postgresql+asyncpg://")] = Field(
+        "sqlite+aiosqlite:///var/ambient.db", description="or `postgresql+asyncpg://…`"
+    )
     pool: int = Field(8, ge=1, le=200, description="connections held open")
 
 
@@ -94,7 +121,7 @@ class Blobs(Section):
 
 
 class Engine(Section):
-    url: str = Field(
+    url: Annotated[str, _one_of("embedded", "https://", "http://")] = Field(
         "embedded", description="`embedded`, or the `/v2` URL of an ambient API (Corti or another ambient-fhir)"
     )
     tenant: str = Field("base", description="tenant name sent with every call")
@@ -126,12 +153,14 @@ class EhrAuth(Section):
 
 
 class Ehr(Section):
-    base_url: str = Field("sandbox", description="`sandbox`, or the FHIR R4 base URL of the EHR")
+    base_url: Annotated[str, _one_of("sandbox", "https://", "http://")] = Field(
+        "sandbox", description="`sandbox`, or the FHIR R4 base URL of the EHR"
+    )
     profile: str = Field("us-core", description="what the EHR's DocumentReference must look like: `us-core`, `r4`")
     auth: EhrAuth = EhrAuth()
     timeout: Seconds = Field(30.0, gt=0, description="longest wait for one answer of the EHR")
     audio_hosts: Words = Field([], description="further hosts (`host` or `host:port`) that audio may be fetched from")
-    audio_max: ByteSize = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
+    audio_max: Bytes = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
     author: Literal["device+practitioner", "device", "practitioner", "none"] = Field(
         "device+practitioner", description="who the note names as author"
     )
@@ -197,19 +226,37 @@ class _FileSecrets(EnvSettingsSource):
         for name, path in list(found.items()):
             target = name.removesuffix("_file")
             if path and name.endswith("_file") and target in _SECRETS:
-                try:
-                    found[target] = Path(path).read_text(encoding="utf-8").strip()
-                except OSError as error:
-                    raise BadConfiguration(
-                        f"{name.upper()} names a file that cannot be read: {error.strerror}"
-                    ) from None
+                found[target] = _secret(Path(path), name)
                 del found[name]
         folder = found.pop("ambient_secrets_dir", None)
-        if folder:
-            for file in Path(folder).iterdir():
-                if file.is_file() and file.name.lower().startswith("ambient_"):
-                    found.setdefault(file.name.lower(), file.read_text(encoding="utf-8").strip())
+        for file in _files(Path(folder)) if folder else ():
+            found.setdefault(file.name.lower(), _secret(file, file.name))
         return found
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            name = next((name for name, given in self.env_vars.items() if given == value), field_name)
+            raise BadConfiguration(f"{name.upper()} is not valid JSON") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [
+            file for file in sorted(folder.iterdir()) if file.is_file() and file.name.lower().startswith("ambient_")
+        ]
+    except OSError as error:
+        raise BadConfiguration(f"AMBIENT_SECRETS_DIR names a folder that cannot be read: {error.strerror}") from None
+
+
+def _secret(file: Path, name: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadConfiguration(f"{name.upper()} names a file that cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadConfiguration(f"{name.upper()} names a file that is not UTF-8 text") from None
 
 
 _SECRETS = {
@@ -264,7 +311,7 @@ def read_settings(**parts: Any) -> Settings:
 
 def is_loopback(host: str) -> bool:
     """Whether a server on this address can be reached from this machine alone."""
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

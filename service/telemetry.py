@@ -53,12 +53,15 @@ HTTP_SECONDS = Histogram(
 
 
 def only_allowed_keys(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drops every key outside `LOGGED`, and says how many were dropped."""
+    """Drops every key outside `LOGGED`, and says how many were dropped. An exception as a value loses its text."""
     unknown = [key for key in event if key not in LOGGED and not key.startswith("_")]
     for key in unknown:
         del event[key]
     if unknown:
         event["dropped"] = len(unknown)
+    for key, value in event.items():
+        if isinstance(value, BaseException):
+            event[key] = describe(value)
     return event
 
 
@@ -104,8 +107,11 @@ def configure_logging(log: Log) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_is_ours_or_matters)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
+            use_get_message=False,
+            pass_foreign_args=True,
             foreign_pre_chain=[_named, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, only_allowed_keys, renderer],
         )
@@ -131,8 +137,19 @@ def _json() -> Any:
     return structlog.processors.JSONRenderer(sort_keys=True, default=str)
 
 
-def _named(logger: logging.Logger, _: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A library's line: keep its logger's name; below warning its text may hold request data, so it is not kept."""
-    record = event.get("_record")
-    event["logger"] = record.name if record is not None else logger.name if logger else "?"
+def _is_ours_or_matters(record: logging.LogRecord) -> bool:
+    """Of a library only warnings and worse: structlog's own records carry a dict."""
+    return isinstance(record.msg, dict) or record.levelno >= logging.WARNING
+
+
+def _named(_: logging.Logger | None, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A library's line: its logger, level and template, never the arguments, which may hold request data.
+
+    Text without arguments may have been put together beforehand, so where it was written stands for it.
+    """
+    record: logging.LogRecord = event["_record"]
+    has_arguments = bool(event.pop("positional_args", ()))
+    event["event"] = record.msg if has_arguments and isinstance(record.msg, str) else "library_message"
+    event["logger"] = record.name
+    event["detail"] = f"{record.module}:{record.lineno} {record.funcName}"
     return event

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
+from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from adapters.ambient.client import AmbientClient
@@ -61,9 +64,30 @@ async def ambient_service(
     with capture_logs() as logs:
         async with running_here as running:
             rooms = AmbientRooms(store, blobs, transcriber, QuotingWriter(), running, **options)
-            app = create_ambient_app(rooms)
-            async with httpx.AsyncClient(transport=InProcess(app), base_url="http://ambient.test/v2") as http:
+            async with httpx.AsyncClient(transport=InProcess(_serving(rooms)), base_url="http://ambient.test/v2") as http:
                 yield AmbientService(rooms, http, transcriber, folder, logs)
+
+
+_ROOMS: ContextVar[AmbientRooms] = ContextVar("rooms of this request")
+
+
+class _OfThisRequest:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_ROOMS.get(), name)
+
+
+@cache
+def _shared_app() -> FastAPI:
+    """Built once: FastAPI works out a route at its first request, which would cost each test more than its requests."""
+    return create_ambient_app(cast(AmbientRooms, _OfThisRequest()))
+
+
+def _serving(rooms: AmbientRooms) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        _ROOMS.set(rooms)
+        await _shared_app()(scope, receive, send)
+
+    return app
 
 
 async def pieces(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:

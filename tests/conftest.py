@@ -10,6 +10,9 @@ import pytest
 from adapters.database.database import Database
 from service.settings import Log, read_settings
 from service.telemetry import configure_logging
+from tests.scratch import scratch_database
+
+DEMO = Path(__file__).parent.parent / "service" / "demo"
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +24,6 @@ def logging_as_in_production() -> None:
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """An empty SQLite database with the current schema."""
-    settings = read_settings(database={"url": f"sqlite+aiosqlite:///{tmp_path}/ambient.db"})
+    settings = read_settings(database={"url": scratch_database(tmp_path)})
     async with Database.connect(settings.database) as database:
-        await database.migrate()
         yield database

@@ -1,14 +1,14 @@
 """Audio of a Media: inline, from the EHR's Binary, or from an allowed host; streamed and capped.
 
-The EHR's credentials go to the EHR's own base only. Any other URL must name a host of the allow-list, is fetched
-without credentials, and may not redirect: an event must not be able to make this service fetch an arbitrary address.
+The EHR's credentials go to the EHR's own base only. Any other URL must name the EHR's host or one of the allow-list,
+is fetched without credentials, and may not redirect: an event must not be able to make this service fetch an arbitrary
+address.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.ehr.retry_after import retry_after
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import string
 from service.fhir.references import ForeignBase, parse
@@ -27,7 +28,8 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AudioSource:
-    """`ehr` carries credentials, `elsewhere` carries none. `limit` in bytes; `timeout` in seconds for each chunk."""
+    """`ehr` carries credentials, `elsewhere` carries none. `hosts` are `host`, meaning the scheme's own port, or
+    `host:port`. `limit` in bytes; `timeout` in seconds for each chunk."""
 
     ehr: httpx.AsyncClient
     elsewhere: httpx.AsyncClient
@@ -40,15 +42,24 @@ class AudioSource:
     async def open(self, attachment: Mapping[str, Any]) -> AsyncIterator[Audio]:
         """Raises Absent, Retryable, NeedsPerson (`audio_host_not_allowed`, `audio_too_large`, `audio_refused`)."""
         content_type = string(attachment, "contentType")
-        if isinstance(attachment.get("data"), str):
+        if attachment.get("data") and isinstance(attachment["data"], str):
             yield Audio(self._inline(attachment["data"]), content_type)
             return
-        client, url = self._source(string(attachment, "url") or "")
+        response = await self._ask(*self._source(string(attachment, "url") or ""))
         try:
-            async with client.stream("GET", url, headers={"Accept": "audio/*, video/*, */*;q=0.5"}, follow_redirects=False) as response:
-                self._check(response)
-                yield Audio(self._chunks(response), content_type or response.headers.get("Content-Type"))
-        except httpx.TransportError as error:
+            self._check(response)
+            yield Audio(self._chunks(response), content_type or response.headers.get("Content-Type"))
+        finally:
+            await response.aclose()
+
+    async def _ask(self, client: httpx.AsyncClient, url: str) -> httpx.Response:
+        try:
+            request = client.build_request("GET", url, headers={"Accept": "audio/*, video/*, */*;q=0.5"})
+            async with asyncio.timeout(self.timeout):
+                return await client.send(request, stream=True, follow_redirects=False)
+        except httpx.InvalidURL:
+            raise _not_allowed() from None
+        except (TimeoutError, httpx.RequestError) as error:
             raise Retryable("audio_unreachable", type(error).__name__) from None
 
     def _source(self, url: str) -> tuple[httpx.AsyncClient, str]:
@@ -58,10 +69,15 @@ class AudioSource:
             own = None
         if own is not None:
             return self.ehr, f"{self.base_url.rstrip('/')}/{own}"
-        parts = urlsplit(url)
-        allowed = {parts.netloc, parts.hostname or ""} & self.hosts
-        if parts.scheme not in ("http", "https") or not allowed or "@" in parts.netloc:
-            raise NeedsPerson("audio_host_not_allowed", "Media.content.url is neither the EHR's nor on AMBIENT_EHR__AUDIO_HOSTS")
+        try:
+            allowed = _host(url) in {
+                _host(self.base_url),
+                *(_host(f"{urlsplit(url).scheme}://{host}") for host in self.hosts),
+            }
+        except ValueError:
+            allowed = False
+        if not allowed:
+            raise _not_allowed()
         return self.elsewhere, url
 
     def _check(self, response: httpx.Response) -> None:
@@ -69,7 +85,7 @@ class AudioSource:
         if status in (404, 410):
             raise Absent("audio", gone=status == 410)
         if status in (408, 425, 429) or status >= 500:
-            raise Retryable("audio_unavailable", str(status))
+            raise Retryable("audio_unavailable", str(status), after=retry_after(response))
         if not response.is_success:
             raise NeedsPerson("audio_refused", str(status))
         if "json" in response.headers.get("Content-Type", ""):
@@ -87,6 +103,8 @@ class AudioSource:
                 return
             except TimeoutError:
                 raise Retryable("audio_unreachable", "the audio stopped flowing") from None
+            except (httpx.RequestError, httpx.StreamError) as error:
+                raise Retryable("audio_unreachable", type(error).__name__) from None
             taken += len(chunk)
             if taken > self.limit:
                 raise _too_large(self.limit)
@@ -97,8 +115,22 @@ class AudioSource:
             raise _too_large(self.limit)
         try:
             yield base64.b64decode("".join(data.split()), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise NeedsPerson("audio_refused", "Media.content.data is not base64") from None
+
+
+def _host(url: str) -> tuple[str, int]:
+    """Host and port of an http(s) URL. Raises ValueError for any other, and for one that carries credentials."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or "\\" in parts.netloc:
+        raise ValueError("not a plain http(s) URL")
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _not_allowed() -> NeedsPerson:
+    return NeedsPerson(
+        "audio_host_not_allowed", "Media.content.url is neither the EHR's nor on AMBIENT_EHR__AUDIO_HOSTS"
+    )
 
 
 def _too_large(limit: int) -> NeedsPerson:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 import httpx
 
@@ -12,7 +11,11 @@ from service.errors import BadConfiguration
 from service.settings import EhrAuth
 
 
-def ehr_auth(settings: EhrAuth) -> httpx.Auth | None:
+class ClientCredentials(Protocol):
+    def __call__(self, token_url: str, client_id: str, client_secret: str, *, scope: str | None) -> httpx.Auth: ...
+
+
+def ehr_auth(settings: EhrAuth, client_credentials: ClientCredentials) -> httpx.Auth | None:
     """Raises BadConfiguration naming what the chosen method still needs."""
     if settings.method == "none":
         return None
@@ -20,14 +23,16 @@ def ehr_auth(settings: EhrAuth) -> httpx.Auth | None:
         return _Bearer(_needed(settings, "token"))
     if settings.method == "basic":
         return httpx.BasicAuth(_needed(settings, "username"), _needed(settings, "password"))
-    return ClientCredentials(_needed(settings, "token_url"), _needed(settings, "client_id"), _needed(settings, "client_secret"), settings.scope)
+    token_url, client_id = _needed(settings, "token_url"), _needed(settings, "client_id")
+    return client_credentials(token_url, client_id, _needed(settings, "client_secret"), scope=settings.scope)
 
 
 def _needed(settings: EhrAuth, name: str) -> str:
     value = getattr(settings, name)
-    if not value:
+    text = str(value.get_secret_value() if hasattr(value, "get_secret_value") else value or "")
+    if not text:
         raise BadConfiguration(f"AMBIENT_EHR__AUTH__METHOD={settings.method} needs AMBIENT_EHR__AUTH__{name.upper()}")
-    return str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
+    return text
 
 
 class _Bearer(httpx.Auth):
@@ -37,38 +42,3 @@ class _Bearer(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
-
-
-class ClientCredentials(httpx.Auth):
-    """A token per client, fetched once at a time, renewed 30 s before it ends, dropped after a 401 and tried once more."""
-
-    requires_response_body = True
-
-    def __init__(self, token_url: str, client_id: str, client_secret: str, scope: str | None) -> None:
-        self._token_url = token_url
-        self._form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        if scope:
-            self._form["scope"] = scope
-        self._lock = asyncio.Lock()
-        self._token = ""
-        self._until = 0.0
-
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        for last in (False, True):
-            async with self._lock:
-                if time.monotonic() > self._until:
-                    self._take((yield httpx.Request("POST", self._token_url, data=self._form)))
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            response = yield request
-            if response.status_code != 401 or last:
-                return
-            self._until = 0.0
-
-    def _take(self, response: httpx.Response) -> None:
-        try:
-            answer = response.json() if response.is_success else {}
-        except ValueError:
-            answer = {}
-        self._token = str(answer.get("access_token", ""))
-        lifetime = answer.get("expires_in", 300)
-        self._until = time.monotonic() + float(lifetime if isinstance(lifetime, int | float) else 300) - 30 if self._token else 0.0

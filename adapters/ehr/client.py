@@ -17,16 +17,19 @@ import httpx
 import orjson
 
 from adapters.ehr.audio import AudioSource
+from adapters.ehr.retry_after import retry_after
 from service.errors import NeedsPerson, Retryable
-from service.fhir.elements import element, is_id, mappings, string
+from service.fhir.elements import element, is_id, mapping, mappings, string
 from service.fhir.operation_outcome import outcome_words
 from service.telemetry import HTTP_SECONDS
 from service.workflow.ports import Absent, AnswerLost, Audio, Changed, Filed
 
 FHIR_JSON = "application/fhir+json"
 _PASSING = {408, 425, 429, 500, 503}
-_LOST = {502, 504}
-_LOCATION = re.compile(r"(?P<reference>[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?/?$")
+_LOST = {502, 504, *range(520, 528)}
+_LOCATION = re.compile(
+    r"(?:^|/)(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?/?$"
+)
 _ETAG = re.compile(r'(?:W/)?"(?P<version>[^"]{1,64})"')
 
 
@@ -59,10 +62,13 @@ class EhrClient:
 
     async def find(self, resource_type: str, identifier: str) -> list[dict[str, Any]]:
         """Only what really has the identifier: a lenient server ignores parameters that it does not know."""
-        response = self._accepted(await self._ask("GET", f"{resource_type}?identifier={quote(identifier, safe='')}"), resource_type)
+        response = self._accepted(
+            await self._ask("GET", f"{resource_type}?identifier={quote(identifier, safe='')}"), resource_type
+        )
         system, _, value = identifier.partition("|")
-        found = (entry.get("resource") for entry in mappings(_body(response), "entry"))
-        return [r for r in found if isinstance(r, dict) and any(_names(i, system, value) for i in mappings(r, "identifier"))]
+        found = (mapping(entry, "resource") for entry in mappings(_body(response), "entry"))
+        ours = (r for r in found if r and r.get("resourceType") == resource_type and is_id(r.get("id")))
+        return [r for r in ours if any(_names(i, system, value) for i in mappings(r, "identifier"))]
 
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         kind = str(resource["resourceType"])
@@ -70,12 +76,12 @@ class EhrClient:
         response = await self._tell("POST", kind, resource, headers)
         if response.status_code == 412:
             raise NeedsPerson("several_matches", f"several {kind} carry the note's identifier: delete all but one")
-        if response.status_code == 202:
-            raise NeedsPerson("accepted_not_filed", f"the EHR holds the {kind} for review (202)")
         return _filed(self._accepted(response, kind), kind)
 
     async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:
         reference = f"{resource['resourceType']}/{resource['id']}"
+        if version and not is_id(version):
+            raise NeedsPerson("version_unreadable", f"{reference} has a versionId that is not a FHIR id")
         headers = {"Prefer": "return=minimal", **({"If-Match": f'W/"{version}"'} if version else {})}
         response = await self._tell("PUT", reference, resource, headers)
         if response.status_code in (404, 410):
@@ -98,20 +104,28 @@ class EhrClient:
         """A request that changes nothing and may be repeated at will."""
         try:
             return await self._request(method, path, headers={"Accept": FHIR_JSON})
-        except (TimeoutError, httpx.TransportError) as error:
+        except (TimeoutError, httpx.RequestError) as error:
             raise Retryable("ehr_unreachable", type(error).__name__) from None
 
-    async def _tell(self, method: str, path: str, resource: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
+    async def _tell(
+        self, method: str, path: str, resource: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> httpx.Response:
         """A request that changes something. Raises AnswerLost when it may have been carried out."""
         sent = {"Accept": FHIR_JSON, "Content-Type": FHIR_JSON, **headers}
         try:
             response = await self._request(method, path, headers=sent, content=orjson.dumps(resource))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Retryable("ehr_unreachable", type(error).__name__) from None
-        except (TimeoutError, httpx.TransportError) as error:
+        except httpx.RequestError as error:
+            if not str(error.request.url).startswith(self._base):
+                raise Retryable("ehr_token_unreachable", type(error).__name__) from None
             raise AnswerLost(type(error).__name__) from None
+        except TimeoutError:
+            raise AnswerLost("TimeoutError") from None
         if response.status_code in _LOST:
             raise AnswerLost(str(response.status_code))
+        if response.status_code == 202:
+            raise NeedsPerson("accepted_not_filed", f"the EHR holds {path} for review (202)")
         return response
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -133,42 +147,46 @@ class EhrClient:
         raise NeedsPerson("ehr_refused", f"{response.status_code} for {what}" + (f": {words}" if words else ""))
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds, from either form of Retry-After (RFC 9110 §10.2.3)."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
 def _body(response: httpx.Response) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        parsed = None
-    if isinstance(parsed, dict):
+    parsed = _parsed(response)
+    if parsed is not None:
         return parsed
     if response.is_success:
         raise Retryable("ehr_answer_not_fhir", f"{response.status_code} without a JSON object")
     return {}
 
 
+def _parsed(response: httpx.Response) -> dict[str, Any] | None:
+    """The body as a JSON object; None for anything else, which gateways answer with any status."""
+    try:
+        parsed = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
 def _filed(response: httpx.Response, kind: str, reference: str | None = None) -> Filed:
-    """From the body, the Location (absolute, relative, with or without history) or the ETag, whichever the server sent."""
-    location = _LOCATION.search(response.headers.get("Location", ""))
-    etag = _ETAG.search(response.headers.get("ETag", ""))
-    body = _body(response) if response.content.strip() else {}
-    ident = string(body, "id") if element(body, "resourceType") == kind else None
-    reference = reference or (f"{kind}/{ident}" if ident else None) or (location["reference"] if location else None)
-    if reference is None or not is_id(reference.partition("/")[2]):
+    """From the body, the Location (absolute, relative, with or without history) or the ETag, whichever the server sent.
+
+    `reference` is what was written, where that is known beforehand.
+    """
+    body = _parsed(response) or {}
+    written = body if element(body, "resourceType") == kind and is_id(body.get("id")) else {}
+    location, version = _located(response, kind)
+    reference = reference or (f"{kind}/{written['id']}" if written else location)
+    if reference is None:
         raise AnswerLost("the answer does not say which resource was written")
-    version = string(body, "meta", "versionId") or (etag["version"] if etag else None) or (location["version"] if location else None)
-    return Filed(reference, version, created=response.status_code == 201)
+    etag = _ETAG.fullmatch(response.headers.get("ETag", "").strip())
+    version = string(written, "meta", "versionId") or (etag["version"] if etag else None) or version
+    return Filed(reference, version if is_id(version) else None, created=response.status_code == 201)
+
+
+def _located(response: httpx.Response, kind: str) -> tuple[str | None, str | None]:
+    """Reference and version that Location names, if it is of this kind."""
+    match = _LOCATION.search(response.headers.get("Location", "").strip())
+    if match is None or match["type"] != kind or not is_id(match["id"]):
+        return None, None
+    return f"{kind}/{match['id']}", match["version"]
 
 
 def _names(identifier: Mapping[str, Any], system: str, value: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -44,6 +45,10 @@ async def heard(rung: asyncio.Event, seconds: float) -> None:
             await rung.wait()
 
 
+class Interrupted(Exception):
+    """The process is to stop: another one takes the transcript up from the beginning."""
+
+
 class Recognisers:
     """`created` is rung by whoever adds a transcript; `ended` rings when one of this process ends."""
 
@@ -56,6 +61,7 @@ class Recognisers:
         self._blobs = blobs
         self._transcriber = transcriber
         self._lease = lease_seconds
+        self._stopping = asyncio.Event()
         self._threads = ThreadPoolExecutor(max(count, 1), thread_name_prefix="recogniser")
 
     @classmethod
@@ -74,13 +80,14 @@ class Recognisers:
         try:
             yield self
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            self._stopping.set()
+            self.created.ring()
+            await asyncio.gather(*workers)
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self) -> None:
-        while True:
+        """Told to stop rather than cancelled: a statement that is cut off leaves its connection in doubt."""
+        while not self._stopping.is_set():
             rung = self.created.listen()
             if not await self._took_one():
                 await heard(rung, POLL_SECONDS)
@@ -103,9 +110,9 @@ class Recognisers:
         except LostLease:
             log.warning("transcript_lease_lost", transcript=transcript.id, attempt=claim.attempt)
             return
-        except asyncio.CancelledError:
+        except Interrupted:
             await self._store.release_transcript(claim)
-            raise
+            return
         if reason:
             await self._store.fail_transcript(claim, reason)
         else:
@@ -124,14 +131,14 @@ class Recognisers:
             return error.reason, []
         except FileNotFoundError:
             return "recording_deleted", []
-        except LostLease:
+        except (LostLease, Interrupted):
             raise
         except Exception:
             log.exception("transcription_failed", transcript=claim.transcript.id)
             return "internal_error", []
 
     async def _listen(self, claim: Claim) -> list[Segment]:
-        """Runs the transcriber in a thread of its own and keeps the lease meanwhile. Raises LostLease."""
+        """Runs the transcriber in a thread of its own and keeps the lease meanwhile. Raises LostLease, Interrupted."""
         stop, heard_up_to = threading.Event(), _Progress(claim.transcript.progress)
         async with self._blobs.as_file(audio_key(claim.transcript.recording_id)) as audio:
             future = asyncio.get_running_loop().run_in_executor(
@@ -146,15 +153,24 @@ class Recognisers:
             return future.result()
 
     async def _keep_until_done(self, claim: Claim, future: asyncio.Future[list[Segment]], progress: _Progress) -> None:
-        every = min(RENEW_SECONDS, self._lease / 3)
-        while not (await asyncio.wait({future}, timeout=every))[0]:
-            try:
-                kept = await self._store.keep_transcript(claim, progress.value, self._lease)
-            except Exception:
-                log.exception("transcript_lease_not_renewed", transcript=claim.transcript.id)
-                continue
-            if not kept:
-                raise LostLease
+        every, stopping = min(RENEW_SECONDS, self._lease / 3), asyncio.create_task(self._stopping.wait())
+        ends: set[asyncio.Future[Any]] = {future, stopping}
+        try:
+            while not (await asyncio.wait(ends, timeout=every, return_when=asyncio.FIRST_COMPLETED))[0]:
+                await self._keep(claim, progress)
+        finally:
+            stopping.cancel()
+        if not future.done():
+            raise Interrupted
+
+    async def _keep(self, claim: Claim, progress: _Progress) -> None:
+        try:
+            kept = await self._store.keep_transcript(claim, progress.value, self._lease)
+        except Exception:
+            log.exception("transcript_lease_not_renewed", transcript=claim.transcript.id)
+            return
+        if not kept:
+            raise LostLease
 
 
 class _Progress:

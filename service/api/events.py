@@ -11,27 +11,43 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
-from service.api.replay import routing_key
+from service.api.replay import message_id, routing_key
 from service.errors import Ignored, Rejected
 from service.events.delivery import Delivery
 from service.events.reading import read_events
 from service.telemetry import EVENTS_IGNORED
 from service.workflow.ports import Broker, PublishFailed
 
+_LONGEST = 255
+"""Bytes of a header's name or a content type that AMQP can carry."""
+
 
 def events_router(
-    broker: Broker, ehr_base: str, max_message: int, secret: SecretStr | None, require: Callable[[Request], Awaitable[Any]]
+    broker: Broker,
+    ehr_base: str,
+    max_message: int,
+    secret: SecretStr | None,
+    require: Callable[[Request], Awaitable[Any]],
 ) -> APIRouter:
     """`secret` signs bodies (`X-Signature`: hex HMAC-SHA256), for rest-hook senders that cannot fetch a token."""
     router = APIRouter(tags=["events"])
 
-    @router.post("/events", status_code=202, summary="Take in FHIR events", response_description="Stored by the broker, or nothing to do")
+    @router.post(
+        "/events",
+        status_code=202,
+        summary="Take in FHIR events",
+        response_description="Stored by the broker, or nothing to do",
+    )
     async def take_events(request: Request) -> JSONResponse:
         body = await _body(request, max_message)
         if not await _signed(request, body, secret):
             await require(request)
-        headers = {k: v for k, v in request.headers.items() if k.startswith(("ce-", "ce_", "cloudevents"))}
-        delivery = Delivery(body, request.headers.get("content-type"), headers=headers)
+        headers = {
+            k: v
+            for k, v in request.headers.items()
+            if k.startswith(("ce-", "ce_", "cloudevents")) and len(k) <= _LONGEST
+        }
+        delivery = Delivery(body, request.headers.get("content-type", "")[:_LONGEST] or None, headers=headers)
         try:
             events = read_events(delivery, ehr_base)
         except Rejected as rejected:
@@ -39,19 +55,19 @@ def events_router(
         except Ignored as ignored:
             EVENTS_IGNORED.labels(ignored.reason).inc()
             return JSONResponse({"taken": 0, "ignored": ignored.reason}, 202)
-        await _publish(broker, delivery, routing_key(events[0]), events[0].id)
+        await _publish(broker, delivery, routing_key(events[0]), message_id(events[0]))
         return JSONResponse({"taken": len(events)}, 202)
 
     return router
 
 
-async def _publish(broker: Broker, delivery: Delivery, key: str, message_id: str) -> None:
+async def _publish(broker: Broker, delivery: Delivery, key: str, ident: str) -> None:
     try:
         await broker.publish(
             delivery.body,
             routing_key=key,
             content_type=delivery.content_type or "application/fhir+json",
-            message_id=message_id,
+            message_id=ident,
             headers=delivery.headers,
         )
     except PublishFailed:
@@ -64,7 +80,7 @@ async def _signed(request: Request, body: bytes, secret: SecretStr | None) -> bo
     if secret is None or given is None:
         return False
     expected = hmac.new(secret.get_secret_value().encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected, given.removeprefix("sha256=").lower()):
+    if not hmac.compare_digest(expected.encode(), given.removeprefix("sha256=").lower().encode()):
         raise HTTPException(401)
     return True
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
@@ -14,6 +16,9 @@ from service.telemetry import OLDEST_DUE, VISITS
 
 Check = Callable[[], Awaitable[object]]
 _PATIENCE = 5.0
+_STATES = ("waiting", "working", "done", "parked", "cancelled")
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -33,8 +38,13 @@ class Health:
 
 
 async def _results(checks: Mapping[str, Check]) -> dict[str, str]:
-    results = await asyncio.gather(*(asyncio.wait_for(check(), _PATIENCE) for check in checks.values()), return_exceptions=True)
-    return {name: type(result).__name__ if isinstance(result, BaseException) else "ok" for name, result in zip(checks, results, strict=True)}
+    results = await asyncio.gather(
+        *(asyncio.wait_for(check(), _PATIENCE) for check in checks.values()), return_exceptions=True
+    )
+    return {
+        name: type(result).__name__ if isinstance(result, BaseException) else "ok"
+        for name, result in zip(checks, results, strict=True)
+    }
 
 
 def health_router(health: Health, records: VisitRecords) -> APIRouter:
@@ -52,13 +62,24 @@ def health_router(health: Health, records: VisitRecords) -> APIRouter:
     async def metrics() -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        counts = await records.count_by_state()
-        for state in ("waiting", "working", "done", "parked", "cancelled"):
-            VISITS.labels(state).set(counts.get(state, 0))
-        OLDEST_DUE.set(await records.oldest_due())
+        await _count_visits(records)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _count_visits(records: VisitRecords) -> None:
+    """Not a number while the database is down: the other metrics are wanted most then."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            counts: Mapping[str, float] = await records.count_by_state()
+            oldest = await records.oldest_due()
+    except Exception as error:
+        log.warning("visits_not_counted", error=type(error).__name__)
+        counts, oldest = dict.fromkeys(_STATES, math.nan), math.nan
+    for state in _STATES:
+        VISITS.labels(state).set(counts.get(state, 0))
+    OLDEST_DUE.set(oldest)
 
 
 def _answer(results: dict[str, str]) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from service.api.ports import DeadLetters
@@ -23,9 +24,11 @@ class Replay:
 
 async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: str, *, dry_run: bool) -> Replay:
     """Raises KeyError for an unknown letter, PublishFailed when the broker does not confirm."""
-    delivery = await letters.find_delivery(letter)
-    if delivery is None:
+    shown, delivery = await letters.show_letter(letter), await letters.find_delivery(letter)
+    if shown is None or delivery is None:
         raise KeyError(letter)
+    if shown["state"] != "open":
+        return Replay("not_open", str(shown["state"]))
     try:
         events = read_events(delivery, ehr_base)
     except Rejected as rejected:
@@ -47,9 +50,14 @@ async def publish_again(delivery: Delivery, events: list[Event], broker: Broker)
         delivery.body,
         routing_key=routing_key(events[0]),
         content_type=delivery.content_type or "application/fhir+json",
-        message_id=delivery.message_id or events[0].id,
+        message_id=delivery.message_id or message_id(events[0]),
         headers=dict(delivery.headers),
     )
+
+
+def message_id(event: Event) -> str:
+    """The event's id, as AMQP can carry it: at most 255 bytes."""
+    return event.id if len(event.id.encode()) <= 255 else hashlib.sha256(event.id.encode()).hexdigest()
 
 
 def routing_key(event: Event) -> str:

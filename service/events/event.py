@@ -9,11 +9,13 @@ from typing import Any, Literal
 import orjson
 
 from service.errors import Ignored, Rejected
-from service.fhir.elements import is_id, string
+from service.fhir.elements import element, is_id, string
 from service.fhir.references import ForeignBase, referenced
+from service.fhir.times import moment
 
 READ = frozenset({"Media", "Encounter"})
 Operation = Literal["upsert", "delete"]
+_LONGEST_NAME = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,12 @@ def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
         raise Rejected("not_fhir", f"{kind}.id is missing or not a FHIR id")
     if not string(resource, "status") and origin.operation != "delete":
         raise Rejected("not_fhir", f"{kind}.status is missing")
-    version, updated = string(resource, "meta", "versionId"), string(resource, "meta", "lastUpdated")
-    return _event(kind, str(ident), version, updated, origin, resource, _encounter(kind, str(ident), resource, origin.base))
+    version, updated = element(resource, "meta", "versionId"), string(resource, "meta", "lastUpdated")
+    version = version if is_id(version) else None
+    updated = updated if moment(updated) else None
+    return _event(
+        kind, str(ident), version, updated, origin, resource, _encounter(kind, str(ident), resource, origin.base)
+    )
 
 
 def from_pointer(kind: str, ident: str, version: str | None, origin: Origin) -> Event:
@@ -82,12 +88,18 @@ def from_pointer(kind: str, ident: str, version: str | None, origin: Origin) -> 
 def _event(
     kind: str, ident: str, version: str | None, updated: str | None, origin: Origin, resource: dict[str, Any] | None, encounter: str | None
 ) -> Event:  # fmt: skip
-    own_id = f"{kind}/{ident}/_history/{version}" if version else f"{kind}/{ident}@{updated}" if updated else origin.body_sha256
+    own_id = (
+        f"{kind}/{ident}/_history/{version}"
+        if version
+        else f"{kind}/{ident}@{updated}"
+        if updated
+        else origin.body_sha256
+    )
     if origin.operation == "delete":
         own_id, resource = f"{own_id}#delete", None
     return Event(
-        source=(origin.source or origin.base)[:512],
-        id=(origin.id or own_id)[:512],
+        source=bounded(origin.source or origin.base),
+        id=bounded(origin.id or own_id),
         type=kind,
         resource_id=ident,
         version=version,
@@ -95,6 +107,17 @@ def _event(
         operation=origin.operation,
         resource=resource,
         encounter=encounter,
+    )
+
+
+def bounded(name: str) -> str:
+    """Cut off, two long names could become one."""
+    if any(ord(character) < 32 for character in name):
+        raise Rejected("not_fhir", "the event's name holds a control character")
+    return (
+        name
+        if len(name) <= _LONGEST_NAME
+        else f"sha256:{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
     )
 
 
@@ -106,4 +129,3 @@ def _encounter(kind: str, ident: str, resource: dict[str, Any], base: str) -> st
     except ForeignBase:
         raise Rejected("foreign_base", f"{kind}.encounter names another server") from None
     return encounter.id if encounter and encounter.type == "Encounter" else None
-

@@ -11,92 +11,130 @@ from typing import Any
 
 from service.errors import Ignored, Rejected
 from service.events.event import Operation
-from service.fhir.elements import mapping, mappings, string
+from service.fhir.elements import Json, element, mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
+
+_METHODS: dict[str, Operation] = {"DELETE": "delete", "POST": "upsert", "PUT": "upsert", "PATCH": "upsert"}
 
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """One notified resource; `resource` is None in an id-only notification."""
+    """One notified resource; `resource` is None in an id-only notification, `operation` where the Bundle names none."""
 
     type: str
     resource_id: str
-    resource: dict[str, Any] | None
-    operation: Operation
+    resource: Json | None
+    operation: Operation | None
     source: str | None
     id: str | None
 
 
-def notified(bundle: dict[str, Any], base: str) -> Iterator[Notified]:
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """What the Bundle's first entry says. `foci` are (event number, reference)."""
+
+    kind: str | None
+    subscription: str | None
+    foci: list[tuple[str | None, str]]
+
+
+def notified(bundle: Json, base: str) -> Iterator[Notified]:
     """The notified resources. Raises Ignored for a handshake, heartbeat or empty payload, Rejected for other Bundles."""
     if string(bundle, "type") not in ("history", "subscription-notification"):
         raise Rejected("not_fhir", "a Bundle that is not a subscription notification")
     status, entries = _status(bundle)
-    kind = status.get("type")
-    if kind in ("handshake", "heartbeat"):
-        raise Ignored(kind)
-    resources = {string(entry, "fullUrl"): entry for entry in entries}
-    foci = list(status["foci"])
-    if not foci:
-        yield from (_from_entry(entry, None, None) for entry in entries if mapping(entry, "resource"))
-    for number, focus in foci:
-        reference = _own(focus, base)
-        entry = resources.get(focus) or _matching(entries, reference)
-        yield _from_entry(entry, status["subscription"], f"{status['subscription']}#{number}" if number else None, reference)
+    if status.kind in ("handshake", "heartbeat"):
+        raise Ignored(status.kind)
+    if not status.foci:
+        yield from (one for entry in entries if (one := _unannounced(entry, base)))
+    for number, focus in status.foci:
+        yield _announced(entries, focus, status.subscription, number, base)
 
 
-def _status(bundle: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _status(bundle: Json) -> tuple[_Status, list[Json]]:
     entries = list(mappings(bundle, "entry"))
-    first = mapping(entries[0], "resource") if entries else None
-    if first is None:
-        raise Rejected("not_fhir", "a notification Bundle without a status")
-    kind = first.get("resourceType")
-    if kind == "Parameters":
+    if not entries:
+        raise Rejected("not_fhir", "a notification Bundle without entries")
+    first = mapping(entries[0], "resource")
+    kind = string(first, "resourceType")
+    if first and kind == "Parameters":
         return _parameters_status(first), entries[1:]
-    if kind in ("SubscriptionStatus", "AidboxSubscriptionStatus"):
+    if first and kind in ("SubscriptionStatus", "AidboxSubscriptionStatus"):
         return _subscription_status(first), entries[1:]
-    return {"type": None, "subscription": None, "foci": []}, entries
+    return _Status(None, None, []), entries
 
 
-def _parameters_status(parameters: dict[str, Any]) -> dict[str, Any]:
+def _parameters_status(parameters: Json) -> _Status:
     named = {string(p, "name"): p for p in mappings(parameters, "parameter")}
     foci = []
     for event in (p for p in mappings(parameters, "parameter") if p.get("name") == "notification-event"):
         parts = {string(p, "name"): p for p in mappings(event, "part")}
-        focus = string(parts.get("focus"), "valueReference", "reference")
+        number, focus = parts.get("event-number"), string(parts.get("focus"), "valueReference", "reference")
         if focus:
-            foci.append((string(parts.get("event-number"), "valueString"), focus))
+            foci.append((_number(element(number, "valueString")) or _number(element(number, "valueInteger")), focus))
     subscription = string(named.get("subscription"), "valueReference", "reference")
-    return {"type": string(named.get("type"), "valueCode"), "subscription": subscription, "foci": foci}
+    return _Status(string(named.get("type"), "valueCode"), subscription, foci)
 
 
-def _subscription_status(status: dict[str, Any]) -> dict[str, Any]:
-    events = list(mappings(status, "notificationEvent"))
-    foci = [(str(e.get("eventNumber") or ""), focus) for e in events if (focus := string(e, "focus", "reference"))]
-    return {"type": string(status, "type"), "subscription": string(status, "subscription", "reference"), "foci": foci}
+def _subscription_status(status: Json) -> _Status:
+    events = mappings(status, "notificationEvent")
+    foci = [(_number(e.get("eventNumber")), focus) for e in events if (focus := string(e, "focus", "reference"))]
+    return _Status(string(status, "type"), string(status, "subscription", "reference"), foci)
 
 
-def _from_entry(entry: dict[str, Any] | None, source: str | None, ident: str | None, reference: Reference | None = None) -> Notified:
-    resource = mapping(entry, "resource")
-    if reference is None:
-        reference = Reference(string(resource, "resourceType") or "", string(resource, "id") or "")
-    deleted = (string(entry, "request", "method") or "").upper() == "DELETE"
-    return Notified(reference.type, reference.id, resource, "delete" if deleted else "upsert", source, ident)
+def _number(value: Any) -> str | None:
+    """An event number: text in R4B, a number in some servers. Zero is one too."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= 64 else None
 
 
-def _own(focus: str, base: str) -> Reference:
-    try:
-        reference = parse(focus, base)
-    except ForeignBase:
-        raise Rejected("foreign_base", "the notified resource is on another server") from None
+def _announced(entries: list[Json], focus: str, subscription: str | None, number: str | None, base: str) -> Notified:
+    """What a notification event points to, with the entry that goes with it, if there is one."""
+    entry = next((e for e in entries if string(e, "fullUrl") == focus), None)
+    reference = _of_resource(entry) if focus.startswith("urn:") else _own(focus, base)
     if reference is None:
         raise Rejected("not_fhir", "the notified reference is not Type/id")
+    entry = entry or next((e for e in entries if _about(e, base) == reference), None)
+    if mapping(entry, "resource") and _of_resource(entry) != reference:
+        raise Rejected("not_fhir", "a notification points to one resource and brings another")
+    ident = f"{subscription}#{number}" if subscription and number else None
+    return _notified(reference, entry, subscription, ident)
+
+
+def _unannounced(entry: Json, base: str) -> Notified | None:
+    reference = _about(entry, base)
+    if reference is None:
+        if mapping(entry, "resource"):
+            raise Rejected("not_fhir", "a notified resource without type or id")
+        return None
+    return _notified(reference, entry, None, None)
+
+
+def _notified(reference: Reference, entry: Json | None, source: str | None, ident: str | None) -> Notified:
+    operation = _METHODS.get((string(entry, "request", "method") or "").upper())
+    return Notified(reference.type, reference.id, mapping(entry, "resource") or None, operation, source, ident)
+
+
+def _own(focus: str, base: str) -> Reference | None:
+    try:
+        return parse(focus, base)
+    except ForeignBase:
+        raise Rejected("foreign_base", "the notified resource is on another server") from None
+
+
+def _of_resource(entry: Json | None) -> Reference | None:
+    kind, ident = string(entry, "resource", "resourceType"), string(entry, "resource", "id")
+    return Reference(kind, ident) if kind and ident else None
+
+
+def _about(entry: Json, base: str) -> Reference | None:
+    """Which resource an entry is about: what it holds, else what its `fullUrl` or `request.url` names."""
+    reference = _of_resource(entry)
+    for path in (("fullUrl",), ("request", "url")):
+        if reference is None and (text := string(entry, *path)):
+            try:
+                reference = parse(text, base)
+            except ForeignBase:
+                continue
     return reference
-
-
-def _matching(entries: list[dict[str, Any]], reference: Reference) -> dict[str, Any] | None:
-    for entry in entries:
-        resource = mapping(entry, "resource")
-        if resource and resource.get("resourceType") == reference.type and resource.get("id") == reference.id:
-            return entry
-    return None

@@ -18,9 +18,10 @@ from typing import Any
 from service.fhir.codes import AI_ASSERTED, NOTE_SYSTEM, document_type
 from service.fhir.elements import Json, mapping
 from service.fhir.profile import Profile
+from service.fhir.times import moment
 
 _NOTES = uuid.UUID("0b7f7c0e-54a0-5d5e-8f0b-3f6c0c1f2a11")
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 FIRST_LINE = "AI-drafted note. Not yet reviewed by a clinician."
 
 
@@ -56,7 +57,7 @@ def note_text(note: Note) -> str:
     """The readable note: says first that a machine drafted it, then each section under its heading."""
     parts = [FIRST_LINE]
     for heading, text in note.sections:
-        parts.append(f"{heading.upper()}\n{_clean(text).strip() or 'Nothing recorded.'}")
+        parts.append(f"{_line(heading).upper()}\n{_clean(text).strip() or 'Nothing recorded.'}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,7 +75,7 @@ def document_reference(note: Note, profile: Profile) -> Json:
         "date": _instant(note.written_at),
         "author": [dict(author) for author in note.authors],
         "relatesTo": [{"code": "replaces", "target": {"reference": note.replaces}}] if note.replaces else None,
-        "description": f"AI-drafted {note.title}, for review",
+        "description": f"AI-drafted {_line(note.title)}, for review",
         "content": [_content(note, profile)],
         "context": _context(note, profile),
     }
@@ -88,8 +89,10 @@ def _content(note: Note, profile: Profile) -> Json:
         "language": note.language,
         "data": base64.b64encode(raw).decode(),
         "size": len(raw),
-        "hash": base64.b64encode(hashlib.sha1(raw, usedforsecurity=False).digest()).decode(),  # FHIR R4 Attachment.hash is SHA-1
-        "title": note.title,
+        "hash": base64.b64encode(
+            hashlib.sha1(raw, usedforsecurity=False).digest()
+        ).decode(),  # FHIR R4 Attachment.hash is SHA-1
+        "title": _line(note.title) or "Note",
         "creation": _instant(note.written_at),
     }
     content: Json = {"attachment": attachment}
@@ -103,10 +106,15 @@ def _context(note: Note, profile: Profile) -> Json:
     if note.encounter:
         context["encounter"] = [{"reference": note.encounter}]
     if note.period:
-        context["period"] = {name: note.period[name] for name in ("start", "end") if isinstance(note.period.get(name), str)}
+        context["period"] = _period(note.period)
     if profile.related:
         context["related"] = [{"reference": media} for media in note.media]
     return {name: value for name, value in context.items() if value}
+
+
+def _period(period: Mapping[str, Any]) -> Json:
+    """Its readable ends: an Encounter's odd period must not keep the note out of the chart."""
+    return {name: text for name in ("start", "end") if isinstance(text := period.get(name), str) and moment(text)}
 
 
 def checked(resource: Json) -> Json:
@@ -132,5 +140,9 @@ def _instant(moment: datetime) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without the control characters and lone surrogates that a FHIR string must not hold."""
+    """Without the control characters, lone surrogates and non-characters that a FHIR string must not hold."""
     return _FORBIDDEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _line(text: str) -> str:
+    return " ".join(_clean(text).split())

@@ -48,4 +48,5 @@ def mappings(resource: object, *path: str | int) -> Iterator[Json]:
 
 
 def is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    """A FHIR id, but for `.` and `..`, which the grammar allows and every URL would read as a folder."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None and value not in (".", "..")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from service.fhir.elements import Json, is_id, string
 
-_RELATIVE = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?")
+_RELATIVE = re.compile(
+    r"(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class ForeignBase(ValueError):
 def parse(text: str, base: str) -> Reference | None:
     """`Type/id`, with or without our base and a version. None for fragments, `urn:` and conditional references.
 
-    Raises ForeignBase. `base` is compared without scheme and trailing slash, since proxies change both.
+    Raises ForeignBase. `base` is compared without scheme, default port and trailing slash, since proxies change them.
     """
     if "://" in text:
         rest, own = _without_scheme(text), _without_scheme(base.rstrip("/") + "/")
@@ -46,4 +48,8 @@ def referenced(resource: Json | None, *path: str | int, base: str) -> Reference 
 
 
 def _without_scheme(url: str) -> str:
-    return url.split("://", 1)[-1]
+    """Host names know no case; paths do."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    host = host.lower().removesuffix(":443" if scheme.lower() == "https" else ":80")
+    return host + slash + path

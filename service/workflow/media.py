@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from service.fhir.elements import element, mapping, string
 from service.workflow.visit import Fact
 
-_UNDER_WAY = {"preparation", "in-progress", "on-hold", "unknown"}
 _ENDED = {"completed", "stopped"}
 
 
@@ -31,20 +30,23 @@ class Recordings:
 def sort_media(media: tuple[Fact, ...]) -> Recordings:
     """Leaves out what is no recording (images), was not done, or was withdrawn (entered in error, deleted).
 
-    A `stopped` recording counts only with content: it may hold the first half of a visit.
+    A `stopped` recording counts only with content: it may hold the first half of a visit. A status that FHIR does not
+    know is awaited like one that is under way: a person hears of it when the wait ends.
     """
     sound = [m for m in media if m.status not in ("entered-in-error", "not-done") and _may_be_sound(m)]
     ended = [m for m in sound if m.status in _ENDED]
     return Recordings(
         available=tuple(m for m in ended if has_content(m)),
         without_content=tuple(m for m in ended if not has_content(m) and m.status == "completed"),
-        in_progress=tuple(m for m in sound if m.status in _UNDER_WAY or m.status is None),
+        in_progress=tuple(m for m in sound if m.status not in _ENDED),
     )
 
 
 def has_content(media: Fact) -> bool:
     content = mapping(media.resource, "content")
-    return content is not None and (string(content, "url") is not None or isinstance(content.get("data"), str)) and content.get("size") != 0
+    if content is None or content.get("size") == 0:
+        return False
+    return string(content, "url") is not None or (isinstance(content.get("data"), str) and content["data"] != "")
 
 
 def _may_be_sound(media: Fact) -> bool:

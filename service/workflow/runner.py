@@ -33,6 +33,7 @@ class Runner:
         self._wake = wake
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"[-64:]
         self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     @classmethod
     @asynccontextmanager
@@ -45,13 +46,14 @@ class Runner:
         try:
             yield runner
         finally:
-            claiming.cancel()
-            with suppress(asyncio.CancelledError):
-                await claiming
+            runner._stopping = True
+            wake.set()
+            await claiming
             await runner._stop(grace)
 
     async def _claim_for_ever(self) -> None:
-        while True:
+        """Told to stop rather than cancelled: a statement that is cut off leaves its connection in doubt."""
+        while not self._stopping:
             self._wake.clear()
             try:
                 await self._claim()

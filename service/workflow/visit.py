@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from service.fhir.elements import Json, element, mapping, string
+from service.fhir.times import moment
 
+_SIGNATURE = re.compile(
+    r"(?<=[?&])(?:X-(?:Amz|Goog)-[A-Za-z-]+|Signature|Expires|Key-Pair-Id|Policy|AWSAccessKeyId|GoogleAccessId"
+    r"|sig|se|st|ske|skt)=[^&#]*&?"
+)
 _VISITS = uuid.UUID("6f1d2f3a-5a3e-5f0b-9c55-0c6f3f6b7f10")
 
 
@@ -87,25 +93,41 @@ def visit_id(ehr: str, key: str) -> str:
 def is_newer(candidate: Fact, known: Fact) -> bool:
     """Whether `candidate` may replace `known`: by numeric versionId, else by lastUpdated, else the later arrival wins.
 
-    A pointer without a resource never replaces a resource of the same version.
+    Of the same version a deletion is the last word, and a pointer without a resource replaces no resource.
     """
-    if candidate.version and known.version and candidate.version.isdecimal() and known.version.isdecimal():
-        if int(candidate.version) != int(known.version):
-            return int(candidate.version) > int(known.version)
-        return candidate.deleted > known.deleted or (candidate.resource is not None and known.resource is None)
-    if candidate.last_updated and known.last_updated:
-        return candidate.last_updated >= known.last_updated
+    if candidate.version and candidate.version == known.version:
+        return _adds(candidate, known)
+    numbers = _number(candidate.version), _number(known.version)
+    if numbers[0] is not None and numbers[1] is not None:
+        return numbers[0] > numbers[1]
+    moments = moment(candidate.last_updated), moment(known.last_updated)
+    if moments[0] and moments[1]:
+        return moments[0] > moments[1] if moments[0] != moments[1] else candidate.deleted >= known.deleted
     return True
 
 
+def _adds(candidate: Fact, known: Fact) -> bool:
+    if candidate.deleted != known.deleted:
+        return candidate.deleted
+    return candidate.resource is not None and known.resource is None
+
+
+def _number(version: str | None) -> int | None:
+    return int(version) if version and version.isascii() and version.isdecimal() and len(version) <= 64 else None
+
+
 def content_key(media: Fact) -> str:
-    """Changes when the recording behind a Media changes, and with nothing else about it."""
+    """Changes when the recording behind a Media changes, and with nothing else about it.
+
+    Servers that hand out signed URLs sign anew at every read; the signature says nothing about the recording.
+    """
     content = mapping(media.resource, "content") or {}
     named = [str(element(content, part)) for part in ("url", "hash", "size", "data")]
+    named[0] = _SIGNATURE.sub("", named[0])
     return hashlib.sha256("|".join([media.id, *named]).encode()).hexdigest()[:16]
 
 
-def _recorded_at(media: Fact) -> str:
-    return (
-        string(media.resource, "createdPeriod", "start") or string(media.resource, "createdDateTime") or string(media.resource, "issued") or ""
-    )
+def _recorded_at(media: Fact) -> datetime:
+    places = (("createdPeriod", "start"), ("createdDateTime",), ("issued",))
+    moments = (moment(string(media.resource, *place)) for place in places)
+    return next((known for known in moments if known), datetime.min.replace(tzinfo=UTC))

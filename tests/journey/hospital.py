@@ -14,6 +14,7 @@ from service.ambient.ports import AudioFacts, Segment, SpeechRequest
 from service.errors import BadAudio
 from service.main import House, open_house
 from service.settings import Settings, read_settings
+from tests.scratch import scratch_database
 
 Json = dict[str, Any]
 COUGH = (("doctor", "What brings you in today?"), ("patient", "I have had a cough for ten days."), ("doctor", "I will start you on amoxicillin, 500 milligrams."))  # fmt: skip
@@ -118,7 +119,7 @@ class Hospital:
         self, state: str, key: str = "Encounter/e1", reason: str | None = None, seconds: float = 10
     ) -> Json:
         """The visit, once it is in this state (for this reason) and nothing about it is due."""
-        for _ in range(int(seconds / 0.02)):
+        for _ in range(int(seconds / 0.04)):
             shown = await self.house.visits.show_visit(key)
             if (
                 shown
@@ -127,7 +128,7 @@ class Hospital:
                 and (state == "waiting" or shown["nextAt"] is None)
             ):
                 return shown
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.04)
         raise AssertionError(f"{key} is not {state} ({reason}) after {seconds} s but {shown}")
 
     async def notes(self, encounter: str = "e1") -> list[Json]:
@@ -142,9 +143,9 @@ class Hospital:
 
 def scratch_settings(folder: Path, **parts: Any) -> Settings:
     given = {
-        "database": {"url": f"sqlite+aiosqlite:///{folder}/ambient.db"},
+        "database": {"url": scratch_database(folder)},
         "blobs": {"url": f"file:{folder}/blobs"},
-        "worker": {"poll": 0.05},
+        "worker": {"poll": 0.25},
         "log": {"level": "error"},
         **parts,
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -12,10 +14,20 @@ from sqlalchemy import Connection
 from adapters.database import migrate
 from adapters.database.database import Database
 from adapters.database.schema import metadata
+from service.settings import read_settings
+from tests.scratch import url_of
 
 
 def differences(connection: Connection) -> list[object]:
     return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """Migrated here and now."""
+    async with Database.connect(read_settings(database={"url": url_of(tmp_path / "fresh.db")}).database) as database:
+        await database.migrate()
+        yield database
 
 
 async def test_the_migrated_schema_is_the_one_that_the_tables_describe(database: Database) -> None:

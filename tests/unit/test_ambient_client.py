@@ -14,9 +14,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from adapters.ambient.auth import ClientCredentials
 from adapters.ambient.client import AmbientClient
 from adapters.ambient.in_process import InProcess
+from adapters.oauth.client_credentials import ClientCredentials
 from service.errors import NeedsPerson, Retryable
 
 PRIVATE = {"requestid": "r", "status": 400, "type": "A0018", "detail": "Mrs. Hale has a cough"}
@@ -191,7 +191,7 @@ class TokenServer:
 
 
 def authenticated(server: TokenServer, now: Callable[[], float] = lambda: 0.0) -> AmbientClient:
-    return client_of(server, auth=ClientCredentials("https://login.test/token", "c", "s", now))  # type: ignore[arg-type]
+    return client_of(server, auth=ClientCredentials("https://login.test/token", "c", "s", scope="openid", whose="engine", now=now))  # type: ignore[arg-type]
 
 
 async def test_one_token_serves_many_requests_at_once() -> None:

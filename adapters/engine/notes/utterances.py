@@ -74,7 +74,7 @@ EMPTY_WORDS = frozenset(COURTESIES_AND_REPLIES.split())
 
 
 def utterances_of(segments: Iterable[Segment]) -> Iterator[Utterance]:
-    """Every sentence that may matter, in order of start. Answers keep their leading yes or no."""
+    """Every sentence that may matter, in the order given (several recordings each begin at 0). Answers keep their leading yes or no."""
     for segment in segments:
         speaker = segment.role if segment.role in ("doctor", "patient") else "unknown"
         for text in sentences_in(segment.text, speaker):

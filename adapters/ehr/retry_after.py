@@ -1,0 +1,19 @@
+"""How long the EHR asks to be left alone (RFC 9110 §10.2.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds from now, whether the header gives seconds or a date; None where it gives neither."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
