@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -178,13 +179,17 @@ def replay_letter(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would happen")] = False,
 ) -> None:
     """Publish a dead letter again, if it can be read now."""
-    from service.api.replay import replay
+    from service.api.replay import replay, would_replay
     from service.main import ehr_base, open_broker, open_records
 
     async def go() -> Any:
         settings = _settings()
-        async with open_records(settings) as desk, open_broker(settings) as broker:
-            return await replay(letter, desk.letters, broker, ehr_base(settings), dry_run=dry_run)
+        base, limit = ehr_base(settings), int(settings.broker.max_message)
+        async with open_records(settings) as desk:
+            if dry_run:
+                return await would_replay(letter, desk.letters, base, limit)
+            async with open_broker(settings) as broker:
+                return await replay(letter, desk.letters, broker, base, limit)
 
     try:
         done = _run(go())
@@ -236,15 +241,15 @@ async def _with_records(ask: Any) -> Any:
 
 
 async def _in_scratch_house(ask: Any) -> Any:
-    """A house that touches nothing of the user's: for what only needs its shape."""
+    """A house that knows and touches nothing of the user's: for what only needs its shape."""
     import tempfile
 
     from service.main import open_house
 
+    for name in [name for name in os.environ if name.upper().startswith("AMBIENT_")]:
+        del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.model_validate(
-            {"database": {"url": f"sqlite+aiosqlite:///{folder}/x.db"}, "blobs": {"url": f"file:{folder}"}}
-        )
+        settings = read_settings(database={"url": f"sqlite+aiosqlite:///{folder}/x.db"}, blobs={"url": f"file:{folder}"})
         async with open_house(settings) as house:
             return await ask(house)
 

@@ -32,7 +32,7 @@ from service.ambient.app import ambient_router, create_ambient_app
 from service.ambient.ports import Transcriber
 from service.ambient.rooms import AmbientRooms
 from service.ambient.transcription import Recognisers
-from service.api.app import create_app, create_probes_app
+from service.api.app import Guarded, create_app, create_probes_app
 from service.api.auth import Access, token_router
 from service.api.events import events_router
 from service.api.health import Health, health_router
@@ -271,9 +271,9 @@ class _Opening:
                 (ambient_router(rooms), "/v2", access.require("ambient")),
                 (inlet, "", None),
                 (visits_router(records, wake), "", operate),
-                (dead_letters_router(letters, broker, base), "", operate),
+                (dead_letters_router(letters, broker, base, int(settings.broker.max_message)), "", operate),
             ],
-            sandbox=sandbox,
+            sandbox=Guarded(sandbox, operate) if sandbox else None,
         )
         alone = create_probes_app(health_router(health, records))
         return House(settings, app if self.role != "worker" else alone, alone, health, broker, ehr, ambient, rooms.transcriber, records, letters, wake)

@@ -67,7 +67,7 @@ def _one_of(*beginnings: str) -> AfterValidator:
     """A URL of a kind that is known here; the words never quote it, since it may hold a password."""
 
     def check(value: str) -> str:
-        if not all(url.strip().lower().startswith(beginnings) for url in value.split(",")):
+        if not value.strip().lower().startswith(beginnings):
             raise ValueError(f"must begin with {' or '.join(beginnings)}")
         return value
 
@@ -95,9 +95,7 @@ class Ops(Section):
 
 
 class Broker(Section):
-    url: Annotated[str, _one_of("memory://", "amqp://", "amqps://")] = Field(
-        "memory://", description="`memory://`, `amqp://…` or `amqps://…`; several separated by commas"
-    )
+    url: str = Field("memory://", description="`memory://`, `amqp://…` or `amqps://…`; several separated by commas")
     prefetch: int = Field(16, ge=1, le=1000, description="deliveries taken in at once")
     declare: bool = Field(True, description="declare the topology; `false`: only verify that it is there")
     max_message: Bytes = Field(ByteSize(1024**2), description="larger deliveries are dead-lettered unread")
@@ -303,7 +301,7 @@ def read_settings(**parts: Any) -> Settings:
         raise BadConfiguration(f"{error}: write valid JSON, or check the variables of that section") from None
     except ValidationError as error:
         lines = [
-            f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg']}"
+            f"AMBIENT_{'__'.join(str(p).upper() for p in e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False)
         ]
         raise BadConfiguration("; ".join(lines)) from None

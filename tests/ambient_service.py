@@ -64,7 +64,9 @@ async def ambient_service(
     with capture_logs() as logs:
         async with running_here as running:
             rooms = AmbientRooms(store, blobs, transcriber, QuotingWriter(), running, **options)
-            async with httpx.AsyncClient(transport=InProcess(_serving(rooms)), base_url="http://ambient.test/v2") as http:
+            async with httpx.AsyncClient(
+                transport=InProcess(_serving(rooms)), base_url="http://ambient.test/v2"
+            ) as http:
                 yield AmbientService(rooms, http, transcriber, folder, logs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -11,7 +12,8 @@ import httpx
 from adapters.ambient import wire
 from adapters.ambient.refusals import answer, no_answer_is_retryable, refusal
 from adapters.ambient.wire import misshapen_is_retryable
-from service.errors import Retryable
+from service.errors import NeedsPerson, Retryable
+from service.telemetry import HTTP_SECONDS
 from service.workflow.ports import Document, Recording, Transcript
 
 _PAGE = 100
@@ -78,9 +80,11 @@ class AmbientClient:
             created = await self._json(
                 "POST", f"interactions/{interaction}/recordings/", self._long_timeout, content=source, headers=headers
             )
-        except Exception:
+        except Exception as error:
             if source.failure is not None:
                 raise source.failure from None
+            if isinstance(error, NeedsPerson) and "status 400" in error.detail:
+                raise NeedsPerson("recording_refused", f"{error.detail}: the engine cannot use this audio; check its format and length") from None
             raise
         with misshapen_is_retryable():
             return Recording(str(created["recordingId"]), created.get("channels"), created.get("durationMs"))
@@ -166,9 +170,15 @@ class AmbientClient:
         headers = {**self._headers, **request.pop("headers", {})}
         longest = timeout or self._timeout
         patience = httpx.Timeout(longest, connect=min(longest, _CONNECT))
-        with no_answer_is_retryable():
-            async with asyncio.timeout(longest):
-                return await self._http.request(method, path, headers=headers, timeout=patience, **request)
+        began, code = monotonic(), "error"
+        try:
+            with no_answer_is_retryable():
+                async with asyncio.timeout(longest):
+                    response = await self._http.request(method, path, headers=headers, timeout=patience, **request)
+            code = str(response.status_code)
+            return response
+        finally:
+            HTTP_SECONDS.labels("engine", code).observe(monotonic() - began)
 
 
 class _Source:

@@ -53,7 +53,7 @@ class SqlVisitRecords:
         async with self.database.transaction() as connection:
             changed = await connection.execute(
                 update(visits).where(_named(visit)).values(
-                    next_at=clock(), reason=null(), detail=null(), waiting_since=null(), attempts=0,
+                    next_at=clock(), reason=null(), detail=null(), waiting_for=null(), waiting_since=null(), attempts=0,
                     revision=visits.c.revision + 1, state="waiting", updated_at=clock(),
                 )
             )  # fmt: skip

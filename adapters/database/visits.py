@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, insert, null, or_, select, update
+from sqlalchemy import Select, and_, case, delete, func, insert, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
@@ -14,7 +14,7 @@ from adapters.database.inbox import ensure_visit, put_fact, wake
 from adapters.database.schema import clock
 from adapters.database.workflow_tables import facts, steps, visits
 from service.errors import LostLease
-from service.workflow.visit import Fact, Step, Visit
+from service.workflow.visit import Fact, Settlement, Step, Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ class SqlVisits:
             await _hold(connection, visit)
             await connection.execute(update(steps).where(here).values(finished_at=clock(), fence=visit.fence, result=dict(result)))
 
+    async def forget(self, visit: Visit, names: Sequence[str]) -> None:
+        async with self.database.transaction() as connection:
+            await _hold(connection, visit)
+            await connection.execute(delete(steps).where(steps.c.visit_id == visit.id, steps.c.name.in_(names)))
+
     async def note_facts(self, visit: Visit, read: Sequence[Fact]) -> bool:
         async with self.database.transaction() as connection:
             await _hold(connection, visit)
@@ -72,18 +77,17 @@ class SqlVisits:
             await connection.execute(update(facts).where(here).values(values))
             await wake(connection, [target])
 
-    async def settle(
-        self, visit: Visit, state: str, reason: str | None, detail: str | None, next_in: float | None, attempts: int
-    ) -> None:
+    async def settle(self, visit: Visit, settlement: Settlement) -> None:
         overtaken = visits.c.revision > visit.revision
-        due = null() if next_in is None else clock(next_in)
+        due = null() if settlement.next_in is None else clock(settlement.next_in)
+        still = and_(visits.c.waiting_for == settlement.waiting_for, visits.c.waiting_since.is_not(None))
         async with self.database.transaction() as connection:
             await _hold(
                 connection, visit,
-                state=case((overtaken & visits.c.next_at.is_not(None), "waiting"), else_=state),
-                reason=reason, detail=detail, attempts=attempts,
+                state=case((overtaken & visits.c.next_at.is_not(None), "waiting"), else_=settlement.state),
+                reason=settlement.reason, detail=settlement.detail, attempts=settlement.attempts,
                 next_at=case((overtaken, visits.c.next_at), else_=due),
-                waiting_since=case((and_(visits.c.reason == reason, visits.c.waiting_since.is_not(None)), visits.c.waiting_since), else_=clock()),
+                waiting_for=settlement.waiting_for, waiting_since=case((still, visits.c.waiting_since), else_=clock()),
                 owner=null(), lease_until=null(), updated_at=clock(),
             )  # fmt: skip
 
@@ -115,7 +119,7 @@ async def _load(connection: AsyncConnection, ident: str) -> Visit:
     row = (await connection.execute(select(visits, waited.label("waited")).where(visits.c.id == ident))).mappings().one()
     return Visit(
         id=row["id"], key=row["key"], fence=row["fence"], revision=row["revision"], attempts=row["attempts"],
-        reason=row["reason"], waited=float(row["waited"]), facts=await load_facts(connection, ident), steps=await load_steps(connection, ident),
+        waiting_for=row["waiting_for"], waited=float(row["waited"]), facts=await load_facts(connection, ident), steps=await load_steps(connection, ident),
     )  # fmt: skip
 
 

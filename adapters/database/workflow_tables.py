@@ -42,6 +42,7 @@ visits = Table(
     Column("reason", String(64)),
     Column("detail", Text),
     Column("next_at", Instant),
+    Column("waiting_for", String(64)),
     Column("waiting_since", Instant),
     Column("owner", String(64)),
     Column("lease_until", Instant),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
-from starlette.types import ASGIApp
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
 from service.ambient.errors import install_error_handlers
@@ -27,6 +27,19 @@ def create_app(*, open_to_all: Sequence[APIRouter], behind: Sequence[tuple[APIRo
     if sandbox is not None:
         app.mount("/sandbox/fhir/R4", sandbox)
     return app
+
+
+class Guarded:
+    """An ASGI app behind a dependency that lets callers in: for what is mounted and not routed."""
+
+    def __init__(self, app: ASGIApp, require: Require) -> None:
+        self._app = app
+        self._require = require
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._require(Request(scope, receive))
+        await self._app(scope, receive, send)
 
 
 def create_probes_app(probes: APIRouter) -> FastAPI:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import AwareDatetime
 
 from service.api.ports import DeadLetters, VisitRecords
-from service.api.replay import replay
+from service.api.replay import Replay, replay, would_replay
 from service.workflow.ports import Broker, PublishFailed
 
 State = Literal["waiting", "working", "done", "parked", "cancelled"]
@@ -43,8 +43,13 @@ def visits_router(records: VisitRecords, wake: Any) -> APIRouter:
     return router
 
 
-def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str) -> APIRouter:
+def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max_message: int) -> APIRouter:
     router = APIRouter(prefix="/dead-letters", tags=["operations"])
+
+    async def again(letter: str, dry_run: bool) -> Replay:
+        if dry_run:
+            return await would_replay(letter, letters, ehr_base, max_message)
+        return await replay(letter, letters, broker, ehr_base, max_message)
 
     @router.get("", summary="List dead letters, newest first")
     async def list_letters(
@@ -62,7 +67,7 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str) -> 
     @router.post("/{letter}/replay", summary="Publish a dead letter again, or say what that would do")
     async def replay_letter(letter: Name, dry_run: Annotated[bool, Query(alias="dryRun")] = False) -> dict[str, Any]:
         try:
-            done = await replay(letter, letters, broker, ehr_base, dry_run=dry_run)
+            done = await again(letter, dry_run)
         except KeyError:
             raise HTTPException(404, "dead letter not found") from None
         except PublishFailed:

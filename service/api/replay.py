@@ -22,26 +22,36 @@ class Replay:
     events: tuple[str, ...] = ()
 
 
-async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: str, *, dry_run: bool) -> Replay:
+async def would_replay(letter: str, letters: DeadLetters, ehr_base: str, max_message: int) -> Replay:
+    """What a replay would end as. Raises KeyError for an unknown letter."""
+    return (await _readable(letter, letters, ehr_base, max_message))[0]
+
+
+async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: str, max_message: int) -> Replay:
     """Raises KeyError for an unknown letter, PublishFailed when the broker does not confirm."""
+    verdict, delivery, events = await _readable(letter, letters, ehr_base, max_message)
+    if not events:
+        return verdict
+    await publish_again(delivery, events, broker)
+    done = "replayed" if await letters.settle_letter(letter, "replayed") else "not_open"
+    return Replay(done, events=verdict.events)
+
+
+async def _readable(letter: str, letters: DeadLetters, ehr_base: str, max_message: int) -> tuple[Replay, Delivery, list[Event]]:
     shown, delivery = await letters.show_letter(letter), await letters.find_delivery(letter)
     if shown is None or delivery is None:
         raise KeyError(letter)
     if shown["state"] != "open":
-        return Replay("not_open", str(shown["state"]))
+        return Replay("not_open", str(shown["state"])), delivery, []
+    if len(delivery.body) > max_message:
+        return Replay("rejected", f"too_large: {len(delivery.body)} bytes; raise AMBIENT_BROKER__MAX_MESSAGE"), delivery, []
     try:
         events = read_events(delivery, ehr_base)
     except Rejected as rejected:
-        return Replay("rejected", str(rejected))
+        return Replay("rejected", str(rejected)), delivery, []
     except Ignored as ignored:
-        return Replay("ignored", ignored.reason)
-    named = tuple(event.reference for event in events)
-    if dry_run:
-        return Replay("would_be_stored", events=named)
-    await publish_again(delivery, events, broker)
-    if not await letters.settle_letter(letter, "replayed"):
-        return Replay("not_open", events=named)
-    return Replay("replayed", events=named)
+        return Replay("ignored", ignored.reason), delivery, []
+    return Replay("would_be_stored", events=tuple(event.reference for event in events)), delivery, events
 
 
 async def publish_again(delivery: Delivery, events: list[Event], broker: Broker) -> None:

@@ -10,11 +10,10 @@ from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
 from service.telemetry import WRONG_CHART
-from service.workflow.facts import learn, read_fact
-from service.workflow.filed import filed_notes
+from service.workflow.facts import learn, look_again, read_fact
 from service.workflow.media import Recordings
 from service.workflow.ports import Absent
-from service.workflow.retraction import retract_all
+from service.workflow.retraction import retract_all, still_current
 from service.workflow.visit import Fact
 from service.workflow.work import Work
 
@@ -42,6 +41,7 @@ async def right_chart(work: Work, recordings: Recordings) -> Chart:
     subject = work.subject_of(encounter) if encounter else _subject_of_media(work, recordings)
     if not withdrawn:
         if subject is None:
+            await look_again(work, work.visit.key)
             raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
         await _same_subject(work, recordings, subject)
         await _unchanged_subject(work, subject)
@@ -70,7 +70,7 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
     if patient.deleted:
         raise NeedsPerson("patient_gone", f"{chart.patient} is no longer in the EHR")
     if any(link.get("type") == "replaced-by" for link in mappings(patient.resource, "link")):
-        raise NeedsPerson("patient_merged", f"{chart.patient} was replaced by another Patient: correct Encounter.subject")
+        raise NeedsPerson("patient_merged", f"{chart.patient} was replaced by another Patient: write this visit's note by hand")
 
 
 async def _still_there(work: Work, reference: str) -> Fact:
@@ -88,7 +88,7 @@ async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
         return "encounter_entered_in_error"
     if status != "cancelled":
         return None
-    if filed_notes(work):
+    if await still_current(work):
         raise NeedsPerson("encounter_cancelled_after_filing", f"{work.visit.key} was cancelled but has a note: keep or retract it in the EHR")
     return "encounter_cancelled"
 
@@ -142,4 +142,4 @@ def _practitioner(work: Work, resource: Mapping[str, Any] | None) -> Mapping[str
 
 
 def _waited_enough(work: Work) -> bool:
-    return work.notes.after_max_wait == "draft" and work.visit.reason == "encounter_not_finished" and work.visit.waited >= work.notes.max_wait
+    return work.notes.after_max_wait == "draft" and work.visit.waiting_for == "encounter_not_finished" and work.visit.waited >= work.notes.max_wait

@@ -35,13 +35,15 @@ async def ensure_document(
     return await work.once(f"document:{template}:{revision}", create, look)
 
 
-def draft_to_file(work: Work, interaction: str, document: Result) -> Draft:
+def draft_to_file(work: Work, interaction: str, template: str, revision: str, document: Result) -> Draft:
     """Fetches the drafted document when it is really to be filed."""
+    step = f"document:{template}:{revision}"
 
     async def fetch() -> Document:
         found = await work.ambient.find_document(interaction, str(document["name"]))
         if found is None:
-            raise NeedsPerson("document_gone", "the ambient API no longer has the document; retry the visit to draft another")
+            await work.forget(step)
+            raise NeedsPerson("document_gone", "the ambient API no longer has the document: retry the visit to draft another")
         return found
 
     return fetch

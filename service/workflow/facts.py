@@ -34,6 +34,16 @@ async def learn(work: Work, fact: Fact) -> bool:
     return changed
 
 
+async def look_again(work: Work, reference: str) -> None:
+    """Reads what is being waited for from the EHR. Raises NotYet when it is news: the next run starts from it."""
+    try:
+        changed = await learn(work, await read_fact(work, reference))
+    except Absent:
+        return
+    if changed:
+        raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+
+
 async def read_fact(work: Work, reference: str) -> Fact:
     """The resource as the EHR has it now; deleted when the EHR says it is gone (410). Raises Absent (404)."""
     kind, _, ident = reference.partition("/")

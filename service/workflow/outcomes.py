@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from service.errors import BadConfiguration, LostLease, NeedsPerson, NotYet, Retryable
 from service.telemetry import describe, frames
 from service.workflow.reconcile import Ending
-from service.workflow.visit import Visit
+from service.workflow.visit import Settlement, Visit
 
 LONGEST_BACKOFF = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """`next_in` seconds from now, None for never by itself."""
-
-    state: str
-    reason: str | None
-    detail: str | None
-    next_in: float | None
-    attempts: int
 
 
 def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | None:
@@ -31,12 +19,12 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement(state, reason, None, None, 0)
         case LostLease():
             return None
-        case NotYet(at_most=float() as at_most) as wait if visit.reason == wait.reason and visit.waited >= at_most:
+        case NotYet(at_most=float() as at_most) as wait if visit.waiting_for == wait.reason and visit.waited >= at_most:
             return Settlement("parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0)
         case NotYet() as wait:
-            return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0)
+            return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0, wait.reason)
         case Retryable() as failure:
-            return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1)
+            return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1, visit.waiting_for)
         case NeedsPerson() as stop:
             return Settlement("parked", stop.reason, stop.detail or None, None, 0)
         case BadConfiguration() as wrong:
@@ -49,7 +37,7 @@ def _next_look(visit: Visit, wait: NotYet) -> float:
     """As the step wishes, but no later than the end of what it may wait."""
     if wait.at_most is None:
         return wait.after
-    waited = visit.waited if visit.reason == wait.reason else 0.0
+    waited = visit.waited if visit.waiting_for == wait.reason else 0.0
     return max(min(wait.after, wait.at_most - waited), 0.0)
 
 

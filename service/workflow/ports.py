@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from service.events.delivery import Delivery, TakeIn
 from service.events.event import Event
-from service.workflow.visit import Fact, Visit
+from service.workflow.visit import Fact, Settlement, Visit
 
 
 class Consumer(Protocol):
@@ -246,6 +246,10 @@ class Visits(Protocol):
 
     async def finish(self, visit: Visit, step: str, result: Mapping[str, Any]) -> None: ...
 
+    async def forget(self, visit: Visit, steps: Sequence[str]) -> None:
+        """Steps whose effect is known to be gone or failed for good: they will be taken anew."""
+        ...
+
     async def note_facts(self, visit: Visit, facts: Sequence[Fact]) -> bool:
         """Stores what was read from the EHR where it is newer; True when something changed."""
         ...
@@ -254,8 +258,8 @@ class Visits(Protocol):
         """Gives a Media to the visit of its Encounter, which becomes due."""
         ...
 
-    async def settle(self, visit: Visit, state: str, reason: str | None, detail: str | None, next_in: float | None, attempts: int) -> None:
-        """Ends the lease. When facts arrived since the claim, the visit is due at once whatever `next_in` says."""
+    async def settle(self, visit: Visit, settlement: Settlement) -> None:
+        """Ends the lease. When facts arrived since the claim, the visit is due at once whatever its `next_in` says."""
         ...
 
     async def release(self, owner: str) -> int:

@@ -56,7 +56,7 @@ async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
     for template in work.notes.templates:
         revision = content_revision(template, heard.values())
         document = await ensure_document(work, interaction, template, revision, transcripts)
-        draft = draft_to_file(work, interaction, document)
+        draft = draft_to_file(work, interaction, template, revision, document)
         await ensure_filed(work, chart, recordings, heard, template, revision, draft)
     await retract_outdated(work, heard)
     return Ending("done")

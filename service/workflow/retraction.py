@@ -31,6 +31,17 @@ async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None
             await _retire(work, note, "superseded" if note.template in current else "entered-in-error")
 
 
+async def still_current(work: Work) -> bool:
+    """Whether a note of the visit stands as current in the EHR, which a person may have changed meanwhile."""
+    for note in filed_notes(work):
+        try:
+            if (await work.ehr.read(note.reference)).get("status") == "current":
+                return True
+        except Absent:
+            continue
+    return False
+
+
 async def _retire(work: Work, note: FiledNote, status: str) -> None:
     async def update() -> Result:
         try:
@@ -43,6 +54,8 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
         work.guard()
         try:
             await work.ehr.update({**current, "status": status}, string(current, "meta", "versionId"))
+        except Absent:
+            return {"reference": note.reference, "status": "gone"}
         except Changed:
             raise NeedsPerson("note_edited", f"{note.reference} was changed in the EHR meanwhile: retract it there") from None
         except AnswerLost:

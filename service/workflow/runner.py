@@ -116,10 +116,10 @@ class Runner:
             log.warning("lease_lost")
             return
         level = log.error if settled.reason == "unexpected_error" else log.warning if settled.state == "parked" else log.info
-        if (settled.state, settled.reason) != ("waiting", visit.reason):
+        if (settled.state, settled.reason) != ("waiting", visit.waiting_for):
             level("visit_" + settled.state, reason=settled.reason, detail=settled.detail, next_in=settled.next_in)
         try:
-            await self._visits.settle(visit, settled.state, settled.reason, settled.detail, settled.next_in, settled.attempts)
+            await self._visits.settle(visit, settled)
         except LostLease:
             LEASES_LOST.inc()
         if settled.next_in is not None and settled.next_in < self._settings.poll:

@@ -34,16 +34,19 @@ async def finish_transcript(work: Work, interaction: str, media: Fact, started: 
     key = f"{media.id}:{content_key(media)}"
 
     async def finished() -> Result:
-        return _finished(work, key, await work.ambient.get_transcript(interaction, str(started["id"])))
+        transcript = await work.ambient.get_transcript(interaction, str(started["id"]))
+        if transcript is None or transcript.status == "failed":
+            await work.forget(f"transcript:{key}", f"transcribed:{key}")
+        return _finished(work, key, transcript)
 
     return await work.once(f"transcribed:{key}", finished, only_looks=True)
 
 
 def _finished(work: Work, key: str, transcript: Transcript | None) -> Result:
     if transcript is None:
-        raise NeedsPerson("transcript_gone", "the ambient API no longer has the transcript; retry the visit to make another")
+        raise NeedsPerson("transcript_gone", "the ambient API no longer has the transcript: retry the visit to make another")
     if transcript.status == "failed":
-        raise NeedsPerson("transcript_failed", transcript.reason or "the ambient API gave no reason")
+        raise NeedsPerson("transcript_failed", f"{transcript.reason or 'no reason given'}: retry the visit to make another")
     if transcript.status == "processing":
         detail = "" if transcript.progress is None else f"{transcript.progress:.0%}"
         raise NotYet("transcribing", after=_next_look(work, key), detail=detail)

@@ -53,14 +53,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit under a lease. `fence` names this lease in every write; `revision` counts the facts stored so far."""
+    """A visit under a lease. `fence` names this lease in every write; `revision` counts the facts stored so far.
+
+    It has `waited` seconds for what it is `waiting_for`; a failure in between does not start that clock again.
+    """
 
     id: str
     key: str
     fence: int
     revision: int
     attempts: int
-    reason: str | None
+    waiting_for: str | None
     waited: float
     facts: tuple[Fact, ...] = ()
     steps: Mapping[str, Step] = field(default_factory=dict)
@@ -83,6 +86,18 @@ class Visit:
     def knowing(self, fact: Fact) -> Visit:
         """This visit with one fact replaced or added."""
         return replace(self, facts=(*(f for f in self.facts if f.reference != fact.reference), fact))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a run of the reconciler ends for its visit. It is due `next_in` seconds from now, None for never by itself."""
+
+    state: str
+    reason: str | None
+    detail: str | None
+    next_in: float | None
+    attempts: int
+    waiting_for: str | None = None
 
 
 def visit_id(ehr: str, key: str) -> str:

@@ -90,6 +90,12 @@ class Work:
         log.info("step_done", step=step, seconds=round(seconds, 3), attempt=repeated + 1)
         return result
 
+    async def forget(self, *steps: str) -> None:
+        """For steps whose effect is gone or failed for good: the next run takes them anew."""
+        await self.visits.forget(self.visit, steps)
+        for step in steps:
+            self.results.pop(step, None)
+
     def guard(self) -> None:
         """Raises LostLease when too much of the lease has passed to send anything safely."""
         if time.monotonic() - self.renewed_at > GUARD * self.lease:

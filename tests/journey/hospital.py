@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from service.ambient.ports import AudioFacts, Segment, SpeechRequest
 from service.errors import BadAudio
 from service.main import House, open_house
@@ -51,6 +53,16 @@ class WrittenAudio:
         if not content.startswith(b"AUDIO"):
             raise BadAudio("undecodable")
         return list(json.loads(content.removeprefix(b"AUDIO")))
+
+
+def deliveries_taken() -> float:
+    names = (
+        "ambient_events_stored_total",
+        "ambient_events_duplicate_total",
+        "ambient_events_ignored_total",
+        "ambient_events_rejected_total",
+    )
+    return sum(sample.value for metric in REGISTRY.collect() for sample in metric.samples if sample.name in names)
 
 
 @dataclass
@@ -106,9 +118,16 @@ class Hospital:
         content_type: str = "application/fhir+json",
         **headers: str,
     ) -> None:
+        """Returns once the delivery was taken in, which a real broker's confirm does not say."""
+        before = deliveries_taken()
         await self.house.broker.publish(
             body, routing_key=routing_key, content_type=content_type, message_id="", headers=headers
         )
+        for _ in range(500):
+            if deliveries_taken() > before:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("the delivery was not taken in")
 
     async def visit(self, key: str = "Encounter/e1") -> Json:
         shown = await self.house.visits.show_visit(key)

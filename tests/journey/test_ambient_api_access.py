@@ -208,7 +208,9 @@ async def test_without_clients_the_api_is_open_and_assumes_the_base_tenant(datab
 
 
 async def test_the_integration_can_use_a_guarded_engine_with_client_credentials(guarded: House) -> None:
-    auth = ClientCredentials("http://house.test/" + TOKEN.format("base"), "recorder", "s3cret", scope="openid", whose="engine")
+    auth = ClientCredentials(
+        "http://house.test/" + TOKEN.format("base"), "recorder", "s3cret", scope="openid", whose="engine"
+    )
     transport = InProcess(guarded.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://house.test/v2", auth=auth) as http:
         client = AmbientClient(http, tenant="base")
@@ -218,7 +220,9 @@ async def test_the_integration_can_use_a_guarded_engine_with_client_credentials(
 
 
 async def test_an_upload_whose_token_is_refused_is_retryable_with_a_new_token(guarded: House) -> None:
-    auth = ClientCredentials("http://house.test/" + TOKEN.format("base"), "recorder", "s3cret", scope="openid", whose="engine")
+    auth = ClientCredentials(
+        "http://house.test/" + TOKEN.format("base"), "recorder", "s3cret", scope="openid", whose="engine"
+    )
     transport = InProcess(guarded.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://house.test/v2", auth=auth) as http:
         client = AmbientClient(http, tenant="base")
@@ -232,7 +236,9 @@ async def test_an_upload_whose_token_is_refused_is_retryable_with_a_new_token(gu
 
 
 async def test_an_engine_that_refuses_the_credentials_needs_a_person(guarded: House) -> None:
-    auth = ClientCredentials("http://house.test/" + TOKEN.format("base"), "recorder", "wrong", scope="openid", whose="engine")
+    auth = ClientCredentials(
+        "http://house.test/" + TOKEN.format("base"), "recorder", "wrong", scope="openid", whose="engine"
+    )
     transport = InProcess(guarded.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://house.test/v2", auth=auth) as http:
         with pytest.raises(NeedsPerson, match="engine_credentials_refused: status 401"):

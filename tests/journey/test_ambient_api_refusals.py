@@ -112,7 +112,9 @@ ITEMS = ("recordings/{}", "transcripts/{}", "transcripts/{}/status", "documents/
 
 
 @pytest.mark.parametrize("path", ["interactions/{}", *(f"interactions/{{}}/{item}" for item in ITEMS)])
-@pytest.mark.parametrize(("given", "status"), [("me", 400), ("%00", 400), ("0b7f7c0e-54a0-4d5e-8f0b-3f6c0c1f2a11", 404)])
+@pytest.mark.parametrize(
+    ("given", "status"), [("me", 400), ("%00", 400), ("0b7f7c0e-54a0-4d5e-8f0b-3f6c0c1f2a11", 404)]
+)
 async def test_malformed_ids_are_bad_and_unknown_ids_are_not_found(
     service: AmbientService, path: str, given: str, status: int
 ) -> None:

@@ -191,7 +191,9 @@ class TokenServer:
 
 
 def authenticated(server: TokenServer, now: Callable[[], float] = lambda: 0.0) -> AmbientClient:
-    return client_of(server, auth=ClientCredentials("https://login.test/token", "c", "s", scope="openid", whose="engine", now=now))  # type: ignore[arg-type]
+    return client_of(
+        server, auth=ClientCredentials("https://login.test/token", "c", "s", scope="openid", whose="engine", now=now)
+    )  # type: ignore[arg-type]
 
 
 async def test_one_token_serves_many_requests_at_once() -> None:

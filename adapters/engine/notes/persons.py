@@ -120,6 +120,8 @@ def third_person(verb: str) -> str:
 
 def _with_s(verb: str) -> str:
     low = verb.lower()
+    if low.endswith("s") and not low.endswith("ss"):
+        return verb  # no base form of a verb: a noun was taken for one
     if low.endswith(("s", "x", "ch", "sh", "z")):
         return verb + "es"
     return verb[:-1] + "ies" if re.search(r"[^aeiou]y$", low) else verb + "s"

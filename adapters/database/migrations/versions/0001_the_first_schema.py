@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=64), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("next_at", INSTANT, nullable=True),
+        sa.Column("waiting_for", sa.String(length=64), nullable=True),
         sa.Column("waiting_since", INSTANT, nullable=True),
         sa.Column("owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", INSTANT, nullable=True),

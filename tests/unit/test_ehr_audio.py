@@ -1,0 +1,183 @@
+"""Audio of a Media: from where it may come, and how much of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.ehr.audio import AudioSource
+from service.errors import NeedsPerson, Retryable
+from service.workflow.ports import Absent
+
+BASE = "https://ehr.test/fhir/R4"
+HOSTS = frozenset({"store.test", "Store2.test:9000"})
+OGG = {"Content-Type": "audio/ogg"}
+
+
+async def listen(
+    attachment: dict[str, Any], answer: Any = None, timeout: float = 5, asked: list[str] | None = None
+) -> tuple[bytes, str | None]:
+    def ehr(request: httpx.Request) -> Any:
+        if asked is not None:
+            asked.append(f"ehr {request.url}")
+        return answer(request) if callable(answer) else answer or httpx.Response(200, content=b"sound", headers=OGG)
+
+    def elsewhere(request: httpx.Request) -> Any:
+        if asked is not None:
+            asked.append(f"elsewhere {request.url}")
+        return answer(request) if callable(answer) else answer or httpx.Response(200, content=b"sound", headers=OGG)
+
+    clients = [httpx.AsyncClient(transport=httpx.MockTransport(side)) for side in (ehr, elsewhere)]
+    source = AudioSource(*clients, BASE, HOSTS, 10, timeout)
+    async with source.open(attachment) as audio:
+        return b"".join([chunk async for chunk in audio.chunks]), audio.content_type
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("Binary/1", f"ehr {BASE}/Binary/1"),
+        (f"{BASE}/Binary/1/_history/2", f"ehr {BASE}/Binary/1"),
+        ("http://ehr.test/fhir/R4/Binary/1", f"ehr {BASE}/Binary/1"),
+        ("https://ehr.test/storage/1?sig=x", "elsewhere https://ehr.test/storage/1?sig=x"),
+        ("https://store.test/1", "elsewhere https://store.test/1"),
+        ("https://STORE.test:443/1", "elsewhere https://store.test/1"),
+        ("http://store2.test:9000/1", "elsewhere http://store2.test:9000/1"),
+    ],
+)
+async def test_where_audio_is_fetched_from(url: str, asked: str) -> None:
+    seen: list[str] = []
+    assert await listen({"url": url}, asked=seen) == (b"sound", "audio/ogg")
+    assert seen == [asked]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "https://evil.test/1", "http://ehr@evil.test/", "https://store.test@evil.test/", "https://user:pw@store.test/", "https://store.test\\@evil.test/",
+        "https://store.test.evil.test/", "https://evil.test/store.test", "https://evil.test#store.test", "https://store.test:22/", "https://store2.test/",
+        "//store.test/1", "ftp://store.test/1", "file:///etc/passwd", "data:audio/ogg;base64,QQ==", "#b1", "urn:uuid:1", "http://[::1", "http://store.test:99999/",
+        "http://store.test:x/", "http://127.0.0.1/", "http://169.254.169.254/latest", "Binary/..", "Binary/../../admin", "https://ehr.test:8443/x", "x" * 5000,
+    ],
+)  # fmt: skip
+async def test_no_other_address_is_ever_asked(url: str) -> None:
+    seen: list[str] = []
+    with pytest.raises(NeedsPerson, match="audio_host_not_allowed"):
+        await listen({"url": url}, asked=seen)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("response", "error", "words"),
+    [
+        (httpx.Response(404), Absent, "audio"),
+        (httpx.Response(410), Absent, "audio"),
+        (httpx.Response(302, headers={"Location": "https://evil.test/"}), NeedsPerson, "audio_refused: 302"),
+        (httpx.Response(401), NeedsPerson, "audio_refused: 401"),
+        (httpx.Response(403, text="<Error>Mrs. Hale"), NeedsPerson, "audio_refused: 403"),
+        (httpx.Response(429, headers={"Retry-After": "7"}), Retryable, "audio_unavailable: 429"),
+        (httpx.Response(500), Retryable, "audio_unavailable: 500"),
+        (httpx.Response(200, json={"resourceType": "Binary"}), NeedsPerson, "JSON"),
+        (httpx.Response(200, content=b"{}", headers={"Content-Type": "application/fhir+json"}), NeedsPerson, "JSON"),
+        (httpx.Response(200, content=b"x" * 11), NeedsPerson, "audio_too_large"),
+        (
+            httpx.Response(
+                200, content=gzip.compress(b"x" * 11), headers={"Content-Encoding": "gzip", "Content-Length": "9"}
+            ),
+            NeedsPerson,
+            "audio_too_large",
+        ),
+        (
+            httpx.Response(200, stream=httpx.ByteStream(b"no gzip"), headers={"Content-Encoding": "gzip"}),
+            Retryable,
+            "audio_unreachable",
+        ),
+    ],
+)
+async def test_what_an_answer_means(response: httpx.Response, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as failed:
+        await listen({"url": "Binary/1"}, response)
+    assert "Hale" not in str(failed.value)
+    assert getattr(failed.value, "after", None) == (7 if response.status_code == 429 else None)
+
+
+async def test_a_stream_without_a_length_is_cut_off_at_the_limit() -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b"xxxx"
+
+    with pytest.raises(NeedsPerson, match="audio_too_large"):
+        await listen({"url": "Binary/1"}, lambda _: httpx.Response(200, content=endless()))
+    assert sent < 200_000
+
+
+async def test_a_connection_that_breaks_while_streaming() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise httpx.ReadError("10.0.0.1")
+
+    with pytest.raises(Retryable, match="audio_unreachable: ReadError"):
+        await listen({"url": "Binary/1"}, lambda _: httpx.Response(200, content=broken()))
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
+async def test_a_server_that_cannot_be_reached(failure: type[httpx.RequestError]) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure("10.0.0.1")
+
+    with pytest.raises(Retryable, match="audio_unreachable"):
+        await listen({"url": "Binary/1"}, fail)
+
+
+async def test_a_server_that_falls_silent() -> None:
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def silence() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(60)
+
+    for answer in (hang, lambda _: httpx.Response(200, content=silence())):
+        with pytest.raises(Retryable, match="audio_unreachable"):
+            await listen({"url": "Binary/1"}, answer, timeout=0.01)
+
+
+async def test_inline_audio_needs_no_server() -> None:
+    data = base64.encodebytes(b"sound").decode()
+    assert await listen({"data": data, "contentType": "audio/wav", "url": "https://evil.test/"}) == (
+        b"sound",
+        "audio/wav",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("!!!!", "audio_refused"),
+        ("QQ", "audio_refused"),
+        ("caf\u00e9", "audio_refused"),
+        ("QUFB" * 9, "audio_too_large"),
+    ],
+)
+async def test_inline_data_that_cannot_be_used(data: str, reason: str) -> None:
+    with pytest.raises(NeedsPerson, match=reason):
+        await listen({"data": data})
+
+
+async def test_empty_data_beside_a_url_means_the_url() -> None:
+    assert await listen({"data": "", "url": "Binary/1"}) == (b"sound", "audio/ogg")
+
+
+async def test_what_the_media_says_about_the_type_comes_first() -> None:
+    assert await listen({"url": "Binary/1", "contentType": "audio/wav"}) == (b"sound", "audio/wav")
