@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -216,6 +217,7 @@ def _settings() -> Settings:
 
 
 def _serve(role: Role) -> None:
+    gc.disable()
     from service.main import run_until_stopped
 
     _run(run_until_stopped(_settings(), role))

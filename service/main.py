@@ -8,12 +8,13 @@ the ambient API and the sandbox stay inside the trust boundary; the public surfa
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -26,10 +27,9 @@ from adapters.database.inbox import SqlInbox
 from adapters.database.records import SqlDeadLetters, SqlVisitRecords
 from adapters.database.signing_keys import SqlSigningKeys
 from adapters.database.visits import SqlVisits
-from adapters.engine.notes.writer import ExtractiveWriter
 from adapters.engine.speech import FasterWhisper
 from service.ambient.app import ambient_router, create_ambient_app
-from service.ambient.ports import Transcriber
+from service.ambient.ports import NoteWriter, Transcriber
 from service.ambient.rooms import AmbientRooms
 from service.ambient.transcription import Recognisers
 from service.api.app import Guarded, create_app, create_probes_app
@@ -76,7 +76,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, role: Role = "serve", transcriber: Transcriber | None = None) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, role: Role = "serve", transcriber: Transcriber | None = None
+) -> AsyncIterator[House]:
     """Raises BadConfiguration before anything runs when the settings are unsafe or cannot work.
 
     `transcriber` stands in for the bundled speech recogniser.
@@ -89,8 +91,7 @@ async def open_house(settings: Settings, role: Role = "serve", transcriber: Tran
         opening = _Opening(settings, role, database, stack)
         rooms = await opening.ambient_rooms(transcriber)
         sandbox = opening.sandbox()
-        ehr = await opening.ehr(sandbox)
-        ambient = await opening.ambient(rooms)
+        ehr, ambient = opening.ehr(sandbox), opening.ambient(rooms)
         broker = await opening.broker()
         house = opening.house(rooms, sandbox, broker, ehr, ambient)
         if role != "api":
@@ -119,7 +120,9 @@ async def open_records(settings: Settings) -> AsyncIterator[Desk]:
 async def open_broker(settings: Settings) -> AsyncIterator[Broker]:
     """Raises BadConfiguration for the embedded broker, which lives inside the serving process alone."""
     if settings.broker.url.startswith("memory:"):
-        raise BadConfiguration("AMBIENT_BROKER__URL=memory:// lives inside the serving process: ask its HTTP API (POST /dead-letters/ID/replay)")
+        raise BadConfiguration(
+            "AMBIENT_BROKER__URL=memory:// lives inside the serving process: ask its HTTP API (POST /dead-letters/ID/replay)"
+        )
     from adapters.rabbitmq.broker import RabbitBroker
 
     async with RabbitBroker.connect(settings.broker) as broker:
@@ -142,10 +145,20 @@ async def run_until_stopped(settings: Settings, role: Role) -> None:
             await ports.enter_async_context(listening(house.probes, settings.ops.host, settings.ops.port))
             log.info("probes_listening", host=settings.ops.host, port=settings.ops.port)
         if role != "worker" and not settings.api.clients:
-            log.warning("open_on_loopback", detail="no API clients are configured: whoever is on this machine may do everything")
+            log.warning(
+                "open_on_loopback", detail="no API clients are configured: whoever is on this machine may do everything"
+            )
+        collect_garbage_from_here_on()
         await stop.wait()
         house.health.draining = True
         log.info("stopping", role=role)
+
+
+def collect_garbage_from_here_on() -> None:
+    """The start makes some 200,000 objects that live as long as the process; looking through them again and again takes
+    a tenth of it. `cli` turns the collector off; from here on it runs, and leaves those objects alone."""
+    gc.freeze()
+    gc.enable()
 
 
 def examinations(settings: Settings) -> dict[str, Callable[[], Awaitable[str]]]:
@@ -156,7 +169,13 @@ def examinations(settings: Settings) -> dict[str, Callable[[], Awaitable[str]]]:
             database = await stack.enter_async_context(Database.connect(settings.database))
             return await look(_Opening(settings, "worker", database, stack))
 
-    looks = {"database": _look_at_database, "broker": _look_at_broker, "blobs": _look_at_blobs, "engine": _look_at_engine, "ehr": _look_at_ehr}
+    looks = {
+        "database": _look_at_database,
+        "broker": _look_at_broker,
+        "blobs": _look_at_blobs,
+        "engine": _look_at_engine,
+        "ehr": _look_at_ehr,
+    }
     return {subject: partial(within, look) for subject, look in looks.items()}
 
 
@@ -184,20 +203,22 @@ async def _look_at_blobs(opening: _Opening) -> str:
 
 async def _look_at_engine(opening: _Opening) -> str:
     rooms = await opening.ambient_rooms()
-    ambient = await opening.ambient(rooms)
+    ambient = opening.ambient(rooms)
     if opening.settings.engine.url == "embedded":
         await asyncio.to_thread(rooms.transcriber.supports, opening.settings.notes.language)
         return f"embedded, speech model {opening.settings.engine.speech_model}"
     templates = await ambient.template_keys()
     missing = sorted(set(opening.settings.notes.templates) - set(templates))
     if missing:
-        raise BadConfiguration(f"the engine has no template {', '.join(missing)}; it has {', '.join(sorted(templates))}")
+        raise BadConfiguration(
+            f"the engine has no template {', '.join(missing)}; it has {', '.join(sorted(templates))}"
+        )
     return f"{opening.settings.engine.url} answers"
 
 
 async def _look_at_ehr(opening: _Opening) -> str:
     load_profile(opening.settings.ehr.profile)
-    version = await (await opening.ehr(opening.sandbox())).ping()
+    version = await opening.ehr(opening.sandbox()).ping()
     return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
 
 
@@ -210,14 +231,22 @@ class _Opening:
 
     async def ambient_rooms(self, transcriber: Transcriber | None = None) -> AmbientRooms:
         engine = self.settings.engine
-        count = engine.recognisers if engine.recognisers is not None else 0 if self.role == "worker" else os.cpu_count() or 1
+        count = (
+            engine.recognisers
+            if engine.recognisers is not None
+            else 0
+            if self.role == "worker"
+            else os.cpu_count() or 1
+        )
         if engine.url != "embedded":
             count = min(count, 1)
         store = SqlAmbientStore(self.database)
         blobs = LocalFolder.from_url(self.settings.blobs.url)
         transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
-        return AmbientRooms(store, blobs, transcriber, ExtractiveWriter(), recognisers, public_url=self.settings.http.public_url)
+        return AmbientRooms(
+            store, blobs, transcriber, cast(NoteWriter, Later(_writer)), recognisers, public_url=self.settings.http.public_url
+        )
 
     def sandbox(self) -> FastAPI | None:
         if self.settings.ehr.base_url != "sandbox":
@@ -225,28 +254,39 @@ class _Opening:
         from adapters.database.sandbox_store import SqlSandboxStore
         from service.sandbox.app import create_sandbox_app
 
-        return create_sandbox_app(SqlSandboxStore(self.database), LocalFolder.from_url(self.settings.blobs.url), ehr_base(self.settings))
+        return create_sandbox_app(
+            SqlSandboxStore(self.database), LocalFolder.from_url(self.settings.blobs.url), ehr_base(self.settings)
+        )
 
-    async def ehr(self, sandbox: FastAPI | None) -> Ehr:
+    def ehr(self, sandbox: FastAPI | None) -> Ehr:
+        if sandbox is None:
+            return self._ehr_client(None)
+        return cast(Ehr, Later(partial(self._ehr_client, _mounted(sandbox))))
+
+    def _ehr_client(self, sandbox: FastAPI | None) -> Ehr:
         from adapters.ehr.audio import AudioSource
         from adapters.ehr.client import EhrClient
 
-        settings, base = self.settings.ehr, ehr_base(self.settings)
-        timeout = settings.timeout
-        http = await self._http(timeout, _ehr_auth(self.settings), _mounted(sandbox) if sandbox else None)
-        elsewhere = await self._http(timeout, None, None)
-        hosts = frozenset(settings.audio_hosts)
-        return EhrClient(http, base, ehr_name(self.settings), timeout, AudioSource(http, elsewhere, base, hosts, int(settings.audio_max), timeout))
+        settings, base, timeout = self.settings.ehr, ehr_base(self.settings), self.settings.ehr.timeout
+        http = self._http(timeout, _ehr_auth(self.settings), sandbox)
+        elsewhere = cast("httpx.AsyncClient", Later(partial(self._http, timeout)))
+        audio = AudioSource(http, elsewhere, base, frozenset(settings.audio_hosts), int(settings.audio_max), timeout)
+        return EhrClient(http, base, ehr_name(self.settings), timeout, audio)
 
-    async def ambient(self, rooms: AmbientRooms) -> Ambient:
+    def ambient(self, rooms: AmbientRooms) -> Ambient:
+        if self.settings.engine.url != "embedded":
+            return self._ambient_client(_engine_auth(self.settings), None, self.settings.engine.url.rstrip("/") + "/")
+        return cast(
+            Ambient, Later(lambda: self._ambient_client(None, create_ambient_app(rooms), "http://embedded/v2/"))
+        )
+
+    def _ambient_client(self, auth: httpx.Auth | None, app: FastAPI | None, base_url: str) -> Ambient:
         from adapters.ambient.client import AmbientClient
 
         engine = self.settings.engine
-        if engine.url == "embedded":
-            http = await self._http(engine.timeout, None, create_ambient_app(rooms), "http://embedded/v2/")
-        else:
-            http = await self._http(engine.timeout, _engine_auth(self.settings), None, engine.url.rstrip("/") + "/")
-        return AmbientClient(http, tenant=engine.tenant, timeout=engine.timeout)
+        return AmbientClient(
+            self._http(engine.timeout, auth, app, base_url), tenant=engine.tenant, timeout=engine.timeout
+        )
 
     async def broker(self) -> Broker:
         if self.settings.broker.url.startswith("memory:"):
@@ -276,7 +316,19 @@ class _Opening:
             sandbox=Guarded(sandbox, operate) if sandbox else None,
         )
         alone = create_probes_app(health_router(health, records))
-        return House(settings, app if self.role != "worker" else alone, alone, health, broker, ehr, ambient, rooms.transcriber, records, letters, wake)
+        return House(
+            settings,
+            app if self.role != "worker" else alone,
+            alone,
+            health,
+            broker,
+            ehr,
+            ambient,
+            rooms.transcriber,
+            records,
+            letters,
+            wake,
+        )
 
     async def start_work(self, house: House) -> None:
         """Runners first, so that what the consumer takes in finds them running."""
@@ -285,16 +337,30 @@ class _Opening:
         visits = SqlVisits(self.database)
 
         def work_on(visit: Visit) -> Work:
-            return Work(visit, visits, house.ambient, destination, settings.notes, settings.engine.participants, settings.worker.lease)
+            return Work(
+                visit,
+                visits,
+                house.ambient,
+                destination,
+                settings.notes,
+                settings.engine.participants,
+                settings.worker.lease,
+            )
 
         await self.stack.enter_async_context(Runner.running(visits, settings.worker, work_on, house.wake))
-        intake = Intake(SqlInbox(self.database), ehr_base(settings), ehr_name(settings), int(settings.broker.max_message), house.wake)
+        intake = Intake(
+            SqlInbox(self.database),
+            ehr_base(settings),
+            ehr_name(settings),
+            int(settings.broker.max_message),
+            house.wake,
+        )
         consumer = await self.stack.enter_async_context(house.broker.consume(intake.take_in))
         house.health.needed = {**house.health.needed, "consumer": consumer.check}
         house.health.vital = {"consumer": consumer.check}
 
-    async def _http(
-        self, timeout: float, auth: httpx.Auth | None, app: FastAPI | None, base_url: str = ""
+    def _http(
+        self, timeout: float, auth: httpx.Auth | None = None, app: FastAPI | None = None, base_url: str = ""
     ) -> httpx.AsyncClient:
         """The one factory of HTTP clients: in process for an app, else httpx's API over aiohttp, which costs a fifth of the CPU."""
         import httpx
@@ -308,7 +374,22 @@ class _Opening:
 
             transport = AiohttpTransport(limits=httpx.Limits(max_connections=_CONNECTIONS))
         client = httpx.AsyncClient(transport=transport, base_url=base_url, auth=auth, timeout=timeout, trust_env=False)
-        return await self.stack.enter_async_context(client)
+        self.stack.push_async_callback(client.aclose)
+        return client
+
+
+class Later:
+    """Stands for something that is made at its first use: what a start does not need must not slow it down."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> object:
+        return self._make()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
 
 
 def ehr_base(settings: Settings) -> str:
@@ -331,6 +412,12 @@ def _mounted(sandbox: FastAPI) -> FastAPI:
     return outer
 
 
+def _writer() -> NoteWriter:
+    from adapters.engine.notes.writer import ExtractiveWriter
+
+    return ExtractiveWriter()
+
+
 def _ehr_auth(settings: Settings) -> httpx.Auth | None:
     from adapters.ehr.auth import ehr_auth
     from adapters.oauth.client_credentials import ClientCredentials
@@ -345,7 +432,12 @@ def _engine_auth(settings: Settings) -> httpx.Auth | None:
     if not engine.client_id or not engine.client_secret:
         if is_loopback(urlsplit(engine.url).hostname or ""):
             return None
-        raise BadConfiguration("AMBIENT_ENGINE__URL names a remote engine: set AMBIENT_ENGINE__CLIENT_ID, __CLIENT_SECRET and __TOKEN_URL")
-    token_url = engine.token_url or f"{urlsplit(engine.url).scheme}://{urlsplit(engine.url).netloc}/realms/{engine.tenant}/protocol/openid-connect/token"
+        raise BadConfiguration(
+            "AMBIENT_ENGINE__URL names a remote engine: set AMBIENT_ENGINE__CLIENT_ID, __CLIENT_SECRET and __TOKEN_URL"
+        )
+    token_url = (
+        engine.token_url
+        or f"{urlsplit(engine.url).scheme}://{urlsplit(engine.url).netloc}/realms/{engine.tenant}/protocol/openid-connect/token"
+    )
     secret = engine.client_secret.get_secret_value()
     return ClientCredentials(token_url, engine.client_id, secret, scope="openid", whose="engine")

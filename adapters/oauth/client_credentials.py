@@ -84,9 +84,9 @@ class ClientCredentials(httpx.Auth):
             raise NeedsPerson(f"{self._whose}_credentials_refused", f"status {response.status_code}")
         try:
             granted = response.json()
-            token, lifetime = str(granted["access_token"]), float(granted.get("expires_in") or 300)
+            token, lifetime = granted["access_token"], float(granted.get("expires_in") or 300)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             token, lifetime = "", 0.0
-        if not _TOKEN.fullmatch(token):
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise Retryable(f"{self._whose}_token_unavailable", "the answer is not a token")
         self._token, self._renew_at = token, self._now() + max(lifetime - _AHEAD, lifetime / 2)

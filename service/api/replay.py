@@ -37,14 +37,20 @@ async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: st
     return Replay(done, events=verdict.events)
 
 
-async def _readable(letter: str, letters: DeadLetters, ehr_base: str, max_message: int) -> tuple[Replay, Delivery, list[Event]]:
+async def _readable(
+    letter: str, letters: DeadLetters, ehr_base: str, max_message: int
+) -> tuple[Replay, Delivery, list[Event]]:
     shown, delivery = await letters.show_letter(letter), await letters.find_delivery(letter)
     if shown is None or delivery is None:
         raise KeyError(letter)
     if shown["state"] != "open":
         return Replay("not_open", str(shown["state"])), delivery, []
     if len(delivery.body) > max_message:
-        return Replay("rejected", f"too_large: {len(delivery.body)} bytes; raise AMBIENT_BROKER__MAX_MESSAGE"), delivery, []
+        return (
+            Replay("rejected", f"too_large: {len(delivery.body)} bytes; raise AMBIENT_BROKER__MAX_MESSAGE"),
+            delivery,
+            [],
+        )
     try:
         events = read_events(delivery, ehr_base)
     except Rejected as rejected:

@@ -26,7 +26,7 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     Raises BadConfiguration when the address cannot be had.
     """
     config = uvicorn.Config(
-        app, host=host, port=port, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+        app, host=host, port=port, lifespan="off", ws="none", http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
     )
     server = _Server(config)
     try:

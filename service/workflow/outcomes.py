@@ -10,6 +10,8 @@ from service.workflow.reconcile import Ending
 from service.workflow.visit import Settlement, Visit
 
 LONGEST_BACKOFF = 300.0
+MOST_ATTEMPTS = 300
+"""About a day of failures in a row at the longest backoff; then a person is asked."""
 
 
 def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | None:
@@ -23,6 +25,8 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement("parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0)
         case NotYet() as wait:
             return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0, wait.reason)
+        case Retryable() as failure if visit.attempts >= MOST_ATTEMPTS:
+            return Settlement("parked", failure.reason, f"gave up after {visit.attempts} attempts; {failure.detail}".rstrip("; "), None, 0)
         case Retryable() as failure:
             return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1, visit.waiting_for)
         case NeedsPerson() as stop:

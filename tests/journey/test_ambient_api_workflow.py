@@ -126,7 +126,7 @@ async def test_a_recording_that_cannot_be_decoded_needs_a_person_and_is_not_kept
     interaction = await _interaction(service)
     with pytest.raises(NeedsPerson) as refused:
         await service.client().upload_recording(interaction, pieces(b"not audio"), None)
-    assert str(refused.value) == "engine_refused: status 400 A0003"
+    assert refused.value.reason == "recording_refused"
     assert service.blobs_kept() == []
 
 

@@ -30,8 +30,15 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-async def test_the_migrated_schema_is_the_one_that_the_tables_describe(database: Database) -> None:
+async def test_a_new_database_has_the_schema_that_the_tables_describe(database: Database) -> None:
     async with database.transaction() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_the_migrations_lead_to_the_same_schema(tmp_path: Path) -> None:
+    settings = read_settings(database={"url": url_of(tmp_path / "old.db")})
+    async with Database.connect(settings.database) as database, database.transaction() as connection:
+        await connection.run_sync(migrate.upgrade, migrate.load_alembic())
         assert await connection.run_sync(differences) == []
 
 

@@ -75,7 +75,8 @@ async def test_several_recordings_make_one_note_in_the_order_they_were_made(hosp
         "m2", turns=[("patient", "My knee hurts as well.")], createdDateTime="2026-01-05T09:30:00Z"
     )
     first = await hospital.record("m1")
-    await hospital.tell(second, first, encounter)
+    await hospital.tell(second, first)
+    await hospital.tell(await hospital.put({**encounter, "status": "finished"}))
     await hospital.until("done")
     (note,) = await hospital.notes()
     assert note["context"]["related"] == [{"reference": "Media/m1"}, {"reference": "Media/m2"}]

@@ -91,7 +91,7 @@ async def test_a_refused_token_is_renewed_once() -> None:
     server = Server("Bearer t2")
     client = server.client(**OAUTH)
     assert await client.read("Patient/p1") == PATIENT
-    assert server.forms[0] == "grant_type=client_credentials&client_id=c&client_secret=s&scope=system%2F*.rs"
+    assert server.forms[0] == "grant_type=client_credentials&client_id=c&client_secret=s&scope=system%2F%2A.rs"
     server.good = set()
     with pytest.raises(NeedsPerson, match="ehr_refused: 401"):
         await client.read("Patient/p1")
@@ -114,10 +114,10 @@ async def test_many_requests_at_once_share_one_token() -> None:
         (httpx.Response(200, html="<html>"), Retryable, "not a token"),
         (httpx.Response(200, json=["t"]), Retryable, "not a token"),
         (httpx.Response(200, json={}), Retryable, "not a token"),
-        (httpx.Response(200, json={"access_token": None}), Retryable, "not a token|ehr_"),
+        (httpx.Response(200, json={"access_token": None}), Retryable, "not a token"),
         (httpx.Response(200, json={"access_token": "a\r\nX: y"}), Retryable, "not a token"),
         (httpx.Response(200, json={"access_token": "caf\u00e9"}), Retryable, "not a token"),
-        (httpx.Response(200, json={"access_token": "t", "expires_in": []}), Retryable, "not a token|ehr_"),
+        (httpx.Response(200, json={"access_token": "t", "expires_in": "soon"}), Retryable, "not a token"),
     ],
 )
 async def test_a_token_endpoint_that_fails(answer: httpx.Response, outcome: type[Exception], words: str) -> None:
