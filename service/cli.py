@@ -251,7 +251,9 @@ async def _in_scratch_house(ask: Any) -> Any:
     for name in [name for name in os.environ if name.upper().startswith("AMBIENT_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:
-        settings = read_settings(database={"url": f"sqlite+aiosqlite:///{folder}/x.db"}, blobs={"url": f"file:{folder}"})
+        settings = read_settings(
+            database={"url": f"sqlite+aiosqlite:///{folder}/x.db"}, blobs={"url": f"file:{folder}"}
+        )
         async with open_house(settings) as house:
             return await ask(house)
 

@@ -245,7 +245,12 @@ class _Opening:
         transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
         return AmbientRooms(
-            store, blobs, transcriber, cast(NoteWriter, Later(_writer)), recognisers, public_url=self.settings.http.public_url
+            store,
+            blobs,
+            transcriber,
+            cast(NoteWriter, Later(_writer)),
+            recognisers,
+            public_url=self.settings.http.public_url,
         )
 
     def sandbox(self) -> FastAPI | None:

@@ -157,7 +157,9 @@ class Ehr(Section):
     profile: str = Field("us-core", description="what the EHR's DocumentReference must look like: `us-core`, `r4`")
     auth: EhrAuth = EhrAuth()
     timeout: Seconds = Field(30.0, gt=0, description="longest wait for one answer of the EHR")
-    audio_hosts: Words = Field([], description="further hosts (`host` or `host:port`) that audio may be fetched from")
+    audio_hosts: Words = Field(
+        [], description="further hosts that audio may be fetched from: `host` for the scheme's own port, or `host:port`"
+    )
     audio_max: Bytes = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
     author: Literal["device+practitioner", "device", "practitioner", "none"] = Field(
         "device+practitioner", description="who the note names as author"

@@ -84,7 +84,10 @@ class AmbientClient:
             if source.failure is not None:
                 raise source.failure from None
             if isinstance(error, NeedsPerson) and "status 400" in error.detail:
-                raise NeedsPerson("recording_refused", f"{error.detail}: the engine cannot use this audio; check its format and length") from None
+                raise NeedsPerson(
+                    "recording_refused",
+                    f"{error.detail}: the engine cannot use this audio; check its format and length",
+                ) from None
             raise
         with misshapen_is_retryable():
             return Recording(str(created["recordingId"]), created.get("channels"), created.get("durationMs"))

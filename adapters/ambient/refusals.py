@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from service.errors import NeedsPerson, Retryable
+from service.workflow.retry_after import retry_after
 
 _PASSING = frozenset({408, 425, 429})
 _TYPE = re.compile(r"[A-Za-z0-9:._-]{1,40}")
@@ -32,21 +31,10 @@ def refusal(response: httpx.Response) -> Retryable | NeedsPerson:
     """The outcome of anything but a 2xx: its status and the body's `type`, never its `detail`, which may hold PHI."""
     status = response.status_code
     if status in _PASSING or status >= 500:
-        return Retryable("engine_unavailable", f"status {status}", retry_after(response))
+        return Retryable("engine_unavailable", f"status {status}", retry_after(response.headers.get("Retry-After")))
     if status == 401 and not isinstance(response.request.stream, httpx.ByteStream):
         return Retryable("engine_unauthorised", "status 401 to an upload, which cannot be sent twice", 1.0)
     return NeedsPerson("engine_refused", f"status {status}{_type_of(response)}")
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds from now, whether the header gives seconds or a date (RFC 9110 §10.2.3)."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
 
 
 def answer(response: httpx.Response) -> dict[str, Any]:

@@ -43,17 +43,24 @@ class SqlInbox:
         sha256 = hashlib.sha256(delivery.body).hexdigest()
         row = {
             "id": str(uuid.uuid4()), "reason": reason, "detail": detail, "state": "open", "transport": delivery.transport,
-            "routing_key": delivery.routing_key, "content_type": delivery.content_type, "message_id": delivery.message_id,
-            "headers": {name: value for name, value in delivery.headers.items() if "\x00" not in name + value},
+            "routing_key": _stored(delivery.routing_key), "content_type": _stored(delivery.content_type), "message_id": _stored(delivery.message_id),
+            "headers": {_stored(name): _stored(value) for name, value in delivery.headers.items()},
             "sha256": sha256, "body": delivery.body,
         }  # fmt: skip
         async with self.database.transaction() as connection:
-            known = select(dead_letters.c.id).where(dead_letters.c.sha256 == sha256, dead_letters.c.state == "open", dead_letters.c.reason == reason)
+            known = select(dead_letters.c.id).where(
+                dead_letters.c.sha256 == sha256, dead_letters.c.state == "open", dead_letters.c.reason == reason
+            )
             found = (await connection.execute(known)).scalar()
             if found:
                 return str(found)
             await connection.execute(insert(dead_letters).values(row))
         return str(row["id"])
+
+
+def _stored(text: str | None) -> str | None:
+    """Without NUL and lone surrogates, which PostgreSQL's text cannot hold: a delivery must not fail for its envelope."""
+    return text.replace("\x00", "").encode(errors="replace").decode() if text else text
 
 
 async def _unknown(connection: AsyncConnection, events_in: Sequence[Event]) -> tuple[list[Event], int]:
@@ -74,7 +81,7 @@ async def _keep(connection: AsyncConnection, delivery: Delivery) -> str:
     ident = str(uuid.uuid4())
     await connection.execute(
         insert(deliveries).values(
-            id=ident, transport=delivery.transport, routing_key=delivery.routing_key, content_type=delivery.content_type,
+            id=ident, transport=delivery.transport, routing_key=_stored(delivery.routing_key), content_type=_stored(delivery.content_type),
             sha256=hashlib.sha256(delivery.body).hexdigest(), body=delivery.body,
         )
     )  # fmt: skip
@@ -86,7 +93,9 @@ async def _visit_of(connection: AsyncConnection, event: Event, ehr: str) -> str:
     if event.encounter:
         return await ensure_visit(connection, f"Encounter/{event.encounter}", ehr)
     if event.resource is None:
-        known = select(facts.c.visit_id).where(facts.c.resource_type == event.type, facts.c.resource_id == event.resource_id)
+        known = select(facts.c.visit_id).where(
+            facts.c.resource_type == event.type, facts.c.resource_id == event.resource_id
+        )
         if found := (await connection.execute(known)).scalar():
             return str(found)
     return await ensure_visit(connection, event.reference, ehr)
@@ -123,11 +132,19 @@ async def put_fact(connection: AsyncConnection, visit: str, fact: Fact) -> list[
     if row is None:
         await connection.execute(insert(facts).values(resource_type=fact.type, resource_id=fact.id, **values))
         return await wake(connection, [visit])
-    known = Fact(row["resource_type"], row["resource_id"], row["version"], row["last_updated"], row["deleted"], row["resource"])
-    if not is_newer(fact, known) or (fact.resource == known.resource and fact.deleted == known.deleted and row["visit_id"] == visit):
+    known = Fact(
+        row["resource_type"], row["resource_id"], row["version"], row["last_updated"], row["deleted"], row["resource"]
+    )
+    if not is_newer(fact, known) or (
+        fact.resource == known.resource and fact.deleted == known.deleted and row["visit_id"] == visit
+    ):
         return []
     if fact.deleted and fact.resource is None:
-        values |= {"resource": known.resource, "version": fact.version or known.version, "last_updated": fact.last_updated or known.last_updated}
+        values |= {
+            "resource": known.resource,
+            "version": fact.version or known.version,
+            "last_updated": fact.last_updated or known.last_updated,
+        }
     await connection.execute(update(facts).where(here).values(values))
     return await wake(connection, sorted({visit, row["visit_id"]}))
 
@@ -144,7 +161,9 @@ async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:
             revision=visits.c.revision + 1,
             next_at=case((has_work, clock()), else_=null()),
             state=case((~has_work, "done"), (held, visits.c.state), else_="waiting"),
-            reason=case((~has_work, "no_recording"), (visits.c.reason == "no_recording", null()), else_=visits.c.reason),
+            reason=case(
+                (~has_work, "no_recording"), (visits.c.reason == "no_recording", null()), else_=visits.c.reason
+            ),
             attempts=0,
             updated_at=clock(),
         )

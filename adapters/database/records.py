@@ -68,7 +68,10 @@ class SqlVisitRecords:
         free = or_(visits.c.lease_until.is_(None), visits.c.lease_until < clock())
         async with self.database.reading() as connection:
             age = seconds_since(connection, func.min(visits.c.next_at))
-            return max(0.0, float((await connection.execute(select(age).where(visits.c.next_at <= clock(), free))).scalar() or 0.0))
+            return max(
+                0.0,
+                float((await connection.execute(select(age).where(visits.c.next_at <= clock(), free))).scalar() or 0.0),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,16 @@ class SqlDeadLetters:
         row = await self._row(letter)
         if row is None:
             return None
-        return Delivery(row["body"], row["content_type"], row["routing_key"], row["message_id"], row["headers"], row["transport"])
+        return Delivery(
+            row["body"], row["content_type"], row["routing_key"], row["message_id"], row["headers"], row["transport"]
+        )
 
     async def settle_letter(self, letter: str, state: str) -> bool:
         here = (dead_letters.c.id == letter) & (dead_letters.c.state == "open")
         async with self.database.transaction() as connection:
-            return (await connection.execute(update(dead_letters).where(here).values(state=state, settled_at=clock()))).rowcount == 1
+            return (
+                await connection.execute(update(dead_letters).where(here).values(state=state, settled_at=clock()))
+            ).rowcount == 1
 
     async def _row(self, letter: str) -> RowMapping | None:
         async with self.database.reading() as connection:

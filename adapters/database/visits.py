@@ -31,7 +31,9 @@ class SqlVisits:
             await connection.execute(
                 update(visits)
                 .where(visits.c.id.in_(ids))
-                .values(owner=owner, lease_until=clock(lease), fence=visits.c.fence + 1, state="working", updated_at=clock())
+                .values(
+                    owner=owner, lease_until=clock(lease), fence=visits.c.fence + 1, state="working", updated_at=clock()
+                )
             )
             return [await _load(connection, ident) for ident in ids]
 
@@ -45,7 +47,13 @@ class SqlVisits:
             await _hold(connection, visit)
             before = (await connection.execute(select(steps.c.attempts).where(here))).scalar()
             if before is None:
-                values = {"visit_id": visit.id, "name": step, "attempts": 1, "fence": visit.fence, "started_at": clock()}
+                values = {
+                    "visit_id": visit.id,
+                    "name": step,
+                    "attempts": 1,
+                    "fence": visit.fence,
+                    "started_at": clock(),
+                }
                 await connection.execute(insert(steps).values(values))
                 return 0
             await connection.execute(update(steps).where(here).values(attempts=steps.c.attempts + 1, fence=visit.fence))
@@ -55,7 +63,9 @@ class SqlVisits:
         here = (steps.c.visit_id == visit.id) & (steps.c.name == step)
         async with self.database.transaction() as connection:
             await _hold(connection, visit)
-            await connection.execute(update(steps).where(here).values(finished_at=clock(), fence=visit.fence, result=dict(result)))
+            await connection.execute(
+                update(steps).where(here).values(finished_at=clock(), fence=visit.fence, result=dict(result))
+            )
 
     async def forget(self, visit: Visit, names: Sequence[str]) -> None:
         async with self.database.transaction() as connection:
@@ -68,12 +78,22 @@ class SqlVisits:
             woken = [await put_fact(connection, visit.id, fact) for fact in read]
         return any(woken)
 
+    async def is_overtaken(self, visit: Visit) -> bool:
+        async with self.database.reading() as connection:
+            revision = (await connection.execute(select(visits.c.revision).where(visits.c.id == visit.id))).scalar_one()
+        return int(revision) > visit.revision
+
     async def move_fact(self, visit: Visit, fact: Fact, key: str, ehr: str) -> None:
         here = (facts.c.resource_type == fact.type) & (facts.c.resource_id == fact.id)
         async with self.database.transaction() as connection:
             await _hold(connection, visit)
             target = await ensure_visit(connection, key, ehr)
-            values = {"visit_id": target, "version": fact.version, "last_updated": fact.last_updated, "resource": fact.resource}
+            values = {
+                "visit_id": target,
+                "version": fact.version,
+                "last_updated": fact.last_updated,
+                "resource": fact.resource,
+            }
             await connection.execute(update(facts).where(here).values(values))
             await wake(connection, [target])
 
@@ -116,7 +136,9 @@ async def _hold(connection: AsyncConnection, visit: Visit, **values: Any) -> Non
 
 async def _load(connection: AsyncConnection, ident: str) -> Visit:
     waited = func.coalesce(seconds_since(connection, visits.c.waiting_since), 0.0)
-    row = (await connection.execute(select(visits, waited.label("waited")).where(visits.c.id == ident))).mappings().one()
+    row = (
+        (await connection.execute(select(visits, waited.label("waited")).where(visits.c.id == ident))).mappings().one()
+    )
     return Visit(
         id=row["id"], key=row["key"], fence=row["fence"], revision=row["revision"], attempts=row["attempts"],
         waiting_for=row["waiting_for"], waited=float(row["waited"]), facts=await load_facts(connection, ident), steps=await load_steps(connection, ident),
@@ -132,9 +154,16 @@ def seconds_since(connection: AsyncConnection, instant: Any) -> Any:
 
 async def load_facts(connection: AsyncConnection, visit: str) -> tuple[Fact, ...]:
     rows = (await connection.execute(select(facts).where(facts.c.visit_id == visit))).mappings()
-    return tuple(Fact(r["resource_type"], r["resource_id"], r["version"], r["last_updated"], r["deleted"], r["resource"]) for r in rows)
+    return tuple(
+        Fact(r["resource_type"], r["resource_id"], r["version"], r["last_updated"], r["deleted"], r["resource"])
+        for r in rows
+    )
 
 
 async def load_steps(connection: AsyncConnection, visit: str) -> dict[str, Step]:
-    rows = (await connection.execute(select(steps).where(steps.c.visit_id == visit).order_by(steps.c.started_at))).mappings()
-    return {r["name"]: Step(r["name"], r["started_at"], r["finished_at"], r["attempts"], r["result"] or {}) for r in rows}
+    rows = (
+        await connection.execute(select(steps).where(steps.c.visit_id == visit).order_by(steps.c.started_at))
+    ).mappings()
+    return {
+        r["name"]: Step(r["name"], r["started_at"], r["finished_at"], r["attempts"], r["result"] or {}) for r in rows
+    }

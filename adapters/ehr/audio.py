@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.ehr.retry_after import retry_after
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import string
 from service.fhir.references import ForeignBase, parse
 from service.workflow.ports import Absent, Audio
+from service.workflow.retry_after import retry_after
 
 _CHUNK = 256 * 1024
 
@@ -85,7 +85,7 @@ class AudioSource:
         if status in (404, 410):
             raise Absent("audio", gone=status == 410)
         if status in (408, 425, 429) or status >= 500:
-            raise Retryable("audio_unavailable", str(status), after=retry_after(response))
+            raise Retryable("audio_unavailable", str(status), after=retry_after(response.headers.get("Retry-After")))
         if not response.is_success:
             raise NeedsPerson("audio_refused", str(status))
         if "json" in response.headers.get("Content-Type", ""):

@@ -17,12 +17,12 @@ import httpx
 import orjson
 
 from adapters.ehr.audio import AudioSource
-from adapters.ehr.retry_after import retry_after
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import element, is_id, mapping, mappings, string
 from service.fhir.operation_outcome import outcome_words
 from service.telemetry import HTTP_SECONDS
 from service.workflow.ports import Absent, AnswerLost, Audio, Changed, Filed
+from service.workflow.retry_after import retry_after
 
 FHIR_JSON = "application/fhir+json"
 _PASSING = {408, 425, 429, 500, 503}
@@ -142,7 +142,9 @@ class EhrClient:
         if response.is_success:
             return response
         if response.status_code in _PASSING | _LOST:
-            raise Retryable("ehr_unavailable", str(response.status_code), after=retry_after(response))
+            raise Retryable(
+                "ehr_unavailable", str(response.status_code), after=retry_after(response.headers.get("Retry-After"))
+            )
         words = outcome_words(_body(response))
         raise NeedsPerson("ehr_refused", f"{response.status_code} for {what}" + (f": {words}" if words else ""))
 

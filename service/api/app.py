@@ -16,7 +16,12 @@ Require = Callable[[Any], Any]
 _ABOUT = "FHIR events in, ambient documentation, DocumentReference out. `/v2` is the ambient API."
 
 
-def create_app(*, open_to_all: Sequence[APIRouter], behind: Sequence[tuple[APIRouter, str, Require | None]], sandbox: ASGIApp | None) -> FastAPI:
+def create_app(
+    *,
+    open_to_all: Sequence[APIRouter],
+    behind: Sequence[tuple[APIRouter, str, Require | None]],
+    sandbox: ASGIApp | None,
+) -> FastAPI:
     """`behind` holds (router, prefix, the dependency that lets callers in; None where the router asks itself)."""
     app = FastAPI(title="ambient-fhir", version=__version__, description=_ABOUT, redirect_slashes=False, redoc_url=None)
     install_error_handlers(app)

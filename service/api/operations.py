@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import AwareDatetime
 
 from service.api.ports import DeadLetters, VisitRecords
-from service.api.replay import Replay, replay, would_replay
+from service.api.replay import replay, would_replay
 from service.workflow.ports import Broker, PublishFailed
 
 State = Literal["waiting", "working", "done", "parked", "cancelled"]
@@ -46,11 +48,6 @@ def visits_router(records: VisitRecords, wake: Any) -> APIRouter:
 def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max_message: int) -> APIRouter:
     router = APIRouter(prefix="/dead-letters", tags=["operations"])
 
-    async def again(letter: str, dry_run: bool) -> Replay:
-        if dry_run:
-            return await would_replay(letter, letters, ehr_base, max_message)
-        return await replay(letter, letters, broker, ehr_base, max_message)
-
     @router.get("", summary="List dead letters, newest first")
     async def list_letters(
         state: LetterState | None = "open", limit: Limit = 100, before: Before = None
@@ -66,12 +63,11 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
 
     @router.post("/{letter}/replay", summary="Publish a dead letter again, or say what that would do")
     async def replay_letter(letter: Name, dry_run: Annotated[bool, Query(alias="dryRun")] = False) -> dict[str, Any]:
-        try:
-            done = await again(letter, dry_run)
-        except KeyError:
-            raise HTTPException(404, "dead letter not found") from None
-        except PublishFailed:
-            raise HTTPException(503, "the broker did not confirm; replay it again", {"Retry-After": "5"}) from None
+        with _failures_answered():
+            if dry_run:
+                done = await would_replay(letter, letters, ehr_base, max_message)
+            else:
+                done = await replay(letter, letters, broker, ehr_base, max_message)
         return {"verdict": done.verdict, "reason": done.reason, "events": list(done.events)}
 
     @router.post("/{letter}/discard", summary="Close a dead letter; it stays stored")
@@ -81,3 +77,13 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
         return {"discarded": letter}
 
     return router
+
+
+@contextmanager
+def _failures_answered() -> Iterator[None]:
+    try:
+        yield
+    except KeyError:
+        raise HTTPException(404, "dead letter not found") from None
+    except PublishFailed:
+        raise HTTPException(503, "the broker did not confirm; replay it again", {"Retry-After": "5"}) from None

@@ -44,5 +44,3 @@ class DeadLetters(Protocol):
     async def settle_letter(self, letter: str, state: str) -> bool:
         """Marks an open one `replayed` or `discarded`; False when it is not open (any more)."""
         ...
-
-

@@ -26,13 +26,24 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     Raises BadConfiguration when the address cannot be had.
     """
     config = uvicorn.Config(
-        app, host=host, port=port, lifespan="off", ws="none", http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+        app,
+        host=host,
+        port=port,
+        lifespan="off",
+        ws="none",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
     )
     server = _Server(config)
     try:
         socket = config.bind_socket()
     except SystemExit:
-        raise BadConfiguration(f"cannot listen on {host}:{port}: the port is taken or the address is not this machine's") from None
+        raise BadConfiguration(
+            f"cannot listen on {host}:{port}: the port is taken or the address is not this machine's"
+        ) from None
     serving = asyncio.create_task(server.serve([socket]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells it by a flag alone
         await asyncio.sleep(0.005)

@@ -27,17 +27,31 @@ def demo_visit(recordings: Sequence[Path]) -> DemoVisit:
     ident = "demo-" + hashlib.sha256(b"".join(audio)).hexdigest()[:16]
     patient, practitioner = _patient(), _practitioner()
     encounter = _encounter(ident)
-    binaries = [_binary(ident, number, path, data) for number, (path, data) in enumerate(zip(recordings, audio, strict=True))]
-    media = [_media(ident, number, binary, len(data)) for number, (binary, data) in enumerate(zip(binaries, audio, strict=True))]
+    binaries = [
+        _binary(ident, number, path, data) for number, (path, data) in enumerate(zip(recordings, audio, strict=True))
+    ]
+    media = [
+        _media(ident, number, binary, len(data))
+        for number, (binary, data) in enumerate(zip(binaries, audio, strict=True))
+    ]
     return DemoVisit(ident, [patient, practitioner, encounter, *binaries, *media], [*media, encounter])
 
 
 def _patient() -> Json:
-    return {"resourceType": "Patient", "id": "demo-patient", "active": True, "name": [{"family": "Demo", "given": ["Patient"]}]}
+    return {
+        "resourceType": "Patient",
+        "id": "demo-patient",
+        "active": True,
+        "name": [{"family": "Demo", "given": ["Patient"]}],
+    }
 
 
 def _practitioner() -> Json:
-    return {"resourceType": "Practitioner", "id": "demo-practitioner", "name": [{"family": "Demo", "given": ["Practitioner"]}]}
+    return {
+        "resourceType": "Practitioner",
+        "id": "demo-practitioner",
+        "name": [{"family": "Demo", "given": ["Practitioner"]}],
+    }
 
 
 def _encounter(ident: str) -> Json:
@@ -48,14 +62,21 @@ def _encounter(ident: str) -> Json:
         "status": "finished",
         "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
         "subject": {"reference": "Patient/demo-patient"},
-        "participant": [{"type": [{"coding": [performer]}], "individual": {"reference": "Practitioner/demo-practitioner"}}],
+        "participant": [
+            {"type": [{"coding": [performer]}], "individual": {"reference": "Practitioner/demo-practitioner"}}
+        ],
         "period": {"start": "2026-01-05T09:00:00Z", "end": "2026-01-05T09:15:00Z"},
     }
 
 
 def _binary(ident: str, number: int, path: Path, data: bytes) -> Json:
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return {"resourceType": "Binary", "id": f"{ident}-{number}", "contentType": content_type, "data": base64.b64encode(data).decode()}
+    return {
+        "resourceType": "Binary",
+        "id": f"{ident}-{number}",
+        "contentType": content_type,
+        "data": base64.b64encode(data).decode(),
+    }
 
 
 def _media(ident: str, number: int, binary: Json, size: int) -> Json:

@@ -71,7 +71,9 @@ async def _follow(house: House, console: Console, demo: DemoVisit, timeout: floa
     await _announce(house, demo)
     visit = await _until_settled(house, console, demo.encounter_id, timeout)
     if visit is None or visit["state"] not in ("done", "parked"):
-        sys.stderr.write(f"ambient-fhir: no note after {timeout:.0f} s; the visit is {visit['state'] if visit else 'unknown'}\n")
+        sys.stderr.write(
+            f"ambient-fhir: no note after {timeout:.0f} s; the visit is {visit['state'] if visit else 'unknown'}\n"
+        )
         return 1
     if visit["state"] == "parked":
         return _parked(visit)
@@ -101,7 +103,9 @@ async def _until_settled(house: House, console: Console, encounter: str, timeout
         while True:
             visit = await house.visits.show_visit(f"Encounter/{encounter}")
             progress.show(visit)
-            settled = visit is not None and visit["state"] in ("done", "parked", "cancelled") and visit["nextAt"] is None
+            settled = (
+                visit is not None and visit["state"] in ("done", "parked", "cancelled") and visit["nextAt"] is None
+            )
             if settled or time.monotonic() > deadline:
                 return visit
             await asyncio.sleep(0.2)

@@ -10,7 +10,7 @@ from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
 from service.telemetry import WRONG_CHART
-from service.workflow.facts import learn, look_again, read_fact
+from service.workflow.facts import learn, look_again, read_fact, refuse_overtaken
 from service.workflow.media import Recordings
 from service.workflow.ports import Absent
 from service.workflow.retraction import retract_all, still_current
@@ -62,6 +62,7 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
 
     Raises NotYet when something changed (the next run starts from the new facts), NeedsPerson `patient_merged`.
     """
+    await refuse_overtaken(work)
     references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
     for reference in references:
         if await learn(work, await _still_there(work, reference)):
@@ -70,7 +71,9 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
     if patient.deleted:
         raise NeedsPerson("patient_gone", f"{chart.patient} is no longer in the EHR")
     if any(link.get("type") == "replaced-by" for link in mappings(patient.resource, "link")):
-        raise NeedsPerson("patient_merged", f"{chart.patient} was replaced by another Patient: write this visit's note by hand")
+        raise NeedsPerson(
+            "patient_merged", f"{chart.patient} was replaced by another Patient: write this visit's note by hand"
+        )
 
 
 async def _still_there(work: Work, reference: str) -> Fact:
@@ -89,7 +92,10 @@ async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
     if status != "cancelled":
         return None
     if await still_current(work):
-        raise NeedsPerson("encounter_cancelled_after_filing", f"{work.visit.key} was cancelled but has a note: keep or retract it in the EHR")
+        raise NeedsPerson(
+            "encounter_cancelled_after_filing",
+            f"{work.visit.key} was cancelled but has a note: keep or retract it in the EHR",
+        )
     return "encounter_cancelled"
 
 
@@ -108,7 +114,9 @@ async def _same_subject(work: Work, recordings: Recordings, subject: Reference) 
         if about is not None and about != subject:
             WRONG_CHART.inc()
             await retract_all(work)
-            raise NeedsPerson("subject_mismatch", f"{media.reference} and {work.visit.key} name different patients; no note may stand")
+            raise NeedsPerson(
+                "subject_mismatch", f"{media.reference} and {work.visit.key} name different patients; no note may stand"
+            )
 
 
 async def _unchanged_subject(work: Work, subject: Reference) -> None:
@@ -117,19 +125,25 @@ async def _unchanged_subject(work: Work, subject: Reference) -> None:
     if began_with and began_with != str(subject):
         WRONG_CHART.inc()
         await retract_all(work)
-        raise NeedsPerson("subject_changed", f"{work.visit.key} names another patient than when its recording was taken up")
+        raise NeedsPerson(
+            "subject_changed", f"{work.visit.key} names another patient than when its recording was taken up"
+        )
 
 
 def _kind(resource: Mapping[str, Any] | None) -> str:
     """The ambient API's encounter type for a v3-ActCode class."""
     coded = mapping(resource, "class") or {}
-    return {"EMER": "emergency", "IMP": "inpatient", "ACUTE": "inpatient", "AMB": "outpatient"}.get(str(coded.get("code")), "consultation")
+    return {"EMER": "emergency", "IMP": "inpatient", "ACUTE": "inpatient", "AMB": "outpatient"}.get(
+        str(coded.get("code")), "consultation"
+    )
 
 
 def _practitioner(work: Work, resource: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Who treated the patient: the Encounter's first performer or attender, as a Reference."""
     for participant in mappings(resource, "participant"):
-        codes = {str(coding.get("code")) for kind in mappings(participant, "type") for coding in mappings(kind, "coding")}
+        codes = {
+            str(coding.get("code")) for kind in mappings(participant, "type") for coding in mappings(kind, "coding")
+        }
         text = string(participant, "individual", "reference")
         if text and (not codes or codes & set(_PERFORMERS)):
             try:
@@ -142,4 +156,8 @@ def _practitioner(work: Work, resource: Mapping[str, Any] | None) -> Mapping[str
 
 
 def _waited_enough(work: Work) -> bool:
-    return work.notes.after_max_wait == "draft" and work.visit.waiting_for == "encounter_not_finished" and work.visit.waited >= work.notes.max_wait
+    return (
+        work.notes.after_max_wait == "draft"
+        and work.visit.waiting_for == "encounter_not_finished"
+        and work.visit.waited >= work.notes.max_wait
+    )

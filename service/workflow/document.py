@@ -43,7 +43,9 @@ def draft_to_file(work: Work, interaction: str, template: str, revision: str, do
         found = await work.ambient.find_document(interaction, str(document["name"]))
         if found is None:
             await work.forget(step)
-            raise NeedsPerson("document_gone", "the ambient API no longer has the document: retry the visit to draft another")
+            raise NeedsPerson(
+                "document_gone", "the ambient API no longer has the document: retry the visit to draft another"
+            )
         return found
 
     return fetch
@@ -67,5 +69,7 @@ def _unique(transcript: str, segment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drafted(document: Document) -> Result:
-    evidence = {section.key: [sentence.get("segments", []) for sentence in section.evidence] for section in document.sections}
+    evidence = {
+        section.key: [sentence.get("segments", []) for sentence in section.evidence] for section in document.sections
+    }
     return {"id": document.id, "name": document.name, "evidence": evidence}

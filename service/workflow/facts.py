@@ -34,6 +34,12 @@ async def learn(work: Work, fact: Fact) -> bool:
     return changed
 
 
+async def refuse_overtaken(work: Work) -> None:
+    """Raises NotYet when facts arrived since this run began: a note is never drafted or filed from outdated ones."""
+    if await work.visits.is_overtaken(work.visit):
+        raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+
+
 async def look_again(work: Work, reference: str) -> None:
     """Reads what is being waited for from the EHR. Raises NotYet when it is news: the next run starts from it."""
     try:

@@ -20,7 +20,13 @@ from service.workflow.work import Result, Work
 
 
 async def ensure_filed(
-    work: Work, chart: Chart, recordings: Recordings, uploaded: Mapping[str, Result], template: str, revision: str, draft: Draft
+    work: Work,
+    chart: Chart,
+    recordings: Recordings,
+    uploaded: Mapping[str, Result],
+    template: str,
+    revision: str,
+    draft: Draft,
 ) -> None:
     """Reads Encounter, Media and Patient again, then creates the note conditionally on its identifier.
 
@@ -42,7 +48,9 @@ async def ensure_filed(
     async def look() -> Result | None:
         found = await work.ehr.find("DocumentReference", search_token(identifier))
         if len(found) > 1:
-            raise NeedsPerson("several_matches", f"{len(found)} notes carry identifier {identifier}: delete all but one")
+            raise NeedsPerson(
+                "several_matches", f"{len(found)} notes carry identifier {identifier}: delete all but one"
+            )
         if not found:
             return None
         reference = f"DocumentReference/{string(found[0], 'id')}"
@@ -77,11 +85,14 @@ def _resource(
 
 def _authors(policy: str, practitioner: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
     """The device is named by identifier, so that no Device resource has to exist in the EHR."""
-    device = {"type": "Device", "identifier": {"system": DEVICE_SYSTEM, "value": "ambient-fhir"}, "display": "ambient-fhir (AI scribe)"}
+    device = {
+        "type": "Device",
+        "identifier": {"system": DEVICE_SYSTEM, "value": "ambient-fhir"},
+        "display": "ambient-fhir (AI scribe)",
+    }
     authors: list[Mapping[str, Any]] = [device] if "device" in policy else []
     return authors + ([practitioner] if practitioner and "practitioner" in policy else [])
 
 
 def _filed(filed: Filed, identifier: str, media: list[str]) -> Result:
     return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
-

@@ -65,11 +65,19 @@ class Intake:
             log.warning("event_id_reused", count=stored.conflicts)
         if stored.woken:
             self.wake.set()
-        log.info("delivery_stored", events=stored.stored, count=len(stored.woken), resource_type=events[0].type, resource_id=events[0].resource_id)
+        log.info(
+            "delivery_stored",
+            events=stored.stored,
+            count=len(stored.woken),
+            resource_type=events[0].type,
+            resource_id=events[0].resource_id,
+        )
         return Taken("stored")
 
     async def _bury(self, delivery: Delivery, rejected: Rejected) -> Taken:
         letter = await self.inbox.store_dead(delivery, rejected.reason, rejected.detail)
         EVENTS_REJECTED.labels(rejected.reason).inc()
-        log.warning("delivery_dead", delivery=letter, reason=rejected.reason, detail=rejected.detail, size=len(delivery.body))
+        log.warning(
+            "delivery_dead", delivery=letter, reason=rejected.reason, detail=rejected.detail, size=len(delivery.body)
+        )
         return Taken("dead", rejected.reason)

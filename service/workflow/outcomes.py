@@ -21,14 +21,31 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement(state, reason, None, None, 0)
         case LostLease():
             return None
-        case NotYet(at_most=float() as at_most) as wait if visit.waiting_for == wait.reason and visit.waited >= at_most:
-            return Settlement("parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0)
+        case NotYet(at_most=float() | int() as at_most) as wait if (
+            visit.waiting_for == wait.reason and visit.waited >= at_most
+        ):
+            return Settlement(
+                "parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0
+            )
         case NotYet() as wait:
             return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0, wait.reason)
         case Retryable() as failure if visit.attempts >= MOST_ATTEMPTS:
-            return Settlement("parked", failure.reason, f"gave up after {visit.attempts} attempts; {failure.detail}".rstrip("; "), None, 0)
+            return Settlement(
+                "parked",
+                failure.reason,
+                f"gave up after {visit.attempts} attempts; {failure.detail}".rstrip("; "),
+                None,
+                0,
+            )
         case Retryable() as failure:
-            return Settlement("waiting", failure.reason, failure.detail or None, _backoff(visit, failure), visit.attempts + 1, visit.waiting_for)
+            return Settlement(
+                "waiting",
+                failure.reason,
+                failure.detail or None,
+                _backoff(visit, failure),
+                visit.attempts + 1,
+                visit.waiting_for,
+            )
         case NeedsPerson() as stop:
             return Settlement("parked", stop.reason, stop.detail or None, None, 0)
         case BadConfiguration() as wrong:

@@ -254,6 +254,10 @@ class Visits(Protocol):
         """Stores what was read from the EHR where it is newer; True when something changed."""
         ...
 
+    async def is_overtaken(self, visit: Visit) -> bool:
+        """Whether facts arrived since the claim."""
+        ...
+
     async def move_fact(self, visit: Visit, fact: Fact, key: str, ehr: str) -> None:
         """Gives a Media to the visit of its Encounter, which becomes due."""
         ...

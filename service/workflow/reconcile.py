@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from service.workflow.chart import Chart, right_chart
 from service.workflow.document import draft_to_file, ensure_document
-from service.workflow.facts import follow_encounter, read_missing
+from service.workflow.facts import follow_encounter, read_missing, refuse_overtaken
 from service.workflow.filed import content_revision
 from service.workflow.filing import ensure_filed
 from service.workflow.interaction import ensure_interaction
@@ -34,7 +34,11 @@ async def reconcile(work: Work) -> Ending:
         return Ending("cancelled", "moved_to_encounter")
     if not sort_media(work.visit.media).any:
         await retract_all(work)
-        return Ending("cancelled", "recordings_withdrawn") if work.visit.media or work.results else Ending("done", "no_recording")
+        return (
+            Ending("cancelled", "recordings_withdrawn")
+            if work.visit.media or work.results
+            else Ending("done", "no_recording")
+        )
     await read_missing(work)
     recordings = sort_media(work.visit.media)
     chart = await right_chart(work, recordings)
@@ -49,10 +53,15 @@ async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
         raise awaited
     interaction = await ensure_interaction(work, chart)
     heard = {media.id: await ensure_recording(work, interaction, media) for media in recordings.available}
-    started = {media.id: await start_transcript(work, interaction, media, heard[media.id]) for media in recordings.available}
-    transcripts = [await finish_transcript(work, interaction, media, started[media.id]) for media in recordings.available]
+    started = {
+        media.id: await start_transcript(work, interaction, media, heard[media.id]) for media in recordings.available
+    }
+    transcripts = [
+        await finish_transcript(work, interaction, media, started[media.id]) for media in recordings.available
+    ]
     if awaited:
         raise awaited
+    await refuse_overtaken(work)
     for template in work.notes.templates:
         revision = content_revision(template, heard.values())
         document = await ensure_document(work, interaction, template, revision, transcripts)

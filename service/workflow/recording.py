@@ -26,7 +26,9 @@ async def ensure_recording(work: Work, interaction: str, media: Fact) -> Result:
                 measured = Measured(audio.chunks)
                 recording = await work.ambient.upload_recording(interaction, measured.chunks(), audio.content_type)
         except Absent:
-            raise NotYet("audio_not_there", after=30, detail=media.reference, at_most=work.notes.incomplete_wait) from None
+            raise NotYet(
+                "audio_not_there", after=30, detail=media.reference, at_most=work.notes.incomplete_wait
+            ) from None
         if not measured.matches(content):
             await work.ambient.delete_recording(interaction, recording.id)
             raise NotYet("audio_incomplete", after=30, detail=media.reference, at_most=work.notes.incomplete_wait)

@@ -57,9 +57,13 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
         except Absent:
             return {"reference": note.reference, "status": "gone"}
         except Changed:
-            raise NeedsPerson("note_edited", f"{note.reference} was changed in the EHR meanwhile: retract it there") from None
+            raise NeedsPerson(
+                "note_edited", f"{note.reference} was changed in the EHR meanwhile: retract it there"
+            ) from None
         except AnswerLost:
-            raise Retryable("answer_lost", "the EHR did not answer the update; the note will be read again first") from None
+            raise Retryable(
+                "answer_lost", "the EHR did not answer the update; the note will be read again first"
+            ) from None
         return {"reference": note.reference, "status": status}
 
     await work.once(f"retired:{note.key}", update)
@@ -68,4 +72,6 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
 def _refuse_edited(current: Mapping[str, Any], note: FiledNote) -> None:
     version = string(current, "meta", "versionId")
     if current.get("docStatus") in ("final", "amended") or (note.version and version and version != note.version):
-        raise NeedsPerson("note_edited", f"{note.reference} was edited or signed since it was filed: retract it in the EHR")
+        raise NeedsPerson(
+            "note_edited", f"{note.reference} was edited or signed since it was filed: retract it in the EHR"
+        )

@@ -38,7 +38,12 @@ class Runner:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, visits: Visits, settings: Worker, work_on: Callable[[Visit], Work], wake: asyncio.Event, grace: float = 20.0
+        cls,
+        visits: Visits,
+        settings: Worker,
+        work_on: Callable[[Visit], Work],
+        wake: asyncio.Event,
+        grace: float = 20.0,
     ) -> AsyncIterator[Runner]:
         """Runs until left; then lets steps under way finish within `grace` seconds and gives the rest back."""
         runner = cls(visits, settings, work_on, wake)
@@ -115,7 +120,13 @@ class Runner:
             LEASES_LOST.inc()
             log.warning("lease_lost")
             return
-        level = log.error if settled.reason == "unexpected_error" else log.warning if settled.state == "parked" else log.info
+        level = (
+            log.error
+            if settled.reason == "unexpected_error"
+            else log.warning
+            if settled.state == "parked"
+            else log.info
+        )
         if (settled.state, settled.reason) != ("waiting", visit.waiting_for):
             level("visit_" + settled.state, reason=settled.reason, detail=settled.detail, next_in=settled.next_in)
         try:

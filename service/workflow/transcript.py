@@ -44,9 +44,13 @@ async def finish_transcript(work: Work, interaction: str, media: Fact, started: 
 
 def _finished(work: Work, key: str, transcript: Transcript | None) -> Result:
     if transcript is None:
-        raise NeedsPerson("transcript_gone", "the ambient API no longer has the transcript: retry the visit to make another")
+        raise NeedsPerson(
+            "transcript_gone", "the ambient API no longer has the transcript: retry the visit to make another"
+        )
     if transcript.status == "failed":
-        raise NeedsPerson("transcript_failed", f"{transcript.reason or 'no reason given'}: retry the visit to make another")
+        raise NeedsPerson(
+            "transcript_failed", f"{transcript.reason or 'no reason given'}: retry the visit to make another"
+        )
     if transcript.status == "processing":
         detail = "" if transcript.progress is None else f"{transcript.progress:.0%}"
         raise NotYet("transcribing", after=_next_look(work, key), detail=detail)

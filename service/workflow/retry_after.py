@@ -1,16 +1,14 @@
-"""How long the EHR asks to be left alone (RFC 9110 §10.2.3)."""
+"""How long the other side asks to be left alone (RFC 9110 §10.2.3)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
 
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds from now, whether the header gives seconds or a date; None where it gives neither."""
-    value = response.headers.get("Retry-After", "").strip()
+def retry_after(header: str | None) -> float | None:
+    """Seconds from now, whether the header's value gives seconds or a date; None where it gives neither."""
+    value = (header or "").strip()
     if value.isdecimal():
         return float(value)
     try:
