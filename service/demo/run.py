@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 import sys
 import time
 import urllib.request
@@ -29,6 +30,8 @@ Row = Mapping[str, Any]
 async def run_demo(recordings: Sequence[Path], templates: Sequence[str], timeout: float) -> int:
     """The exit code: 0 when the EHR really returns every note, 2 when a recording cannot be used, 1 otherwise."""
     settings = _settings(templates)
+    port = await asyncio.to_thread(_free_port, settings.http.host, settings.http.port)
+    settings = settings.model_copy(update={"http": settings.http.model_copy(update={"port": port})})
     if settings.ehr.base_url != "sandbox":
         raise BadConfiguration("the demo writes to the sandbox EHR alone: unset AMBIENT_EHR__BASE_URL")
     configure_logging(settings.log)
@@ -51,6 +54,19 @@ def _settings(templates: Sequence[str]) -> Settings:
     if templates:
         changes["notes"] = settings.notes.model_copy(update={"templates": list(templates)})
     return settings.model_copy(update=changes)
+
+
+def _free_port(host: str, wished: int) -> int:
+    """The configured port, or another one where something else listens there already."""
+    for port in (wished, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wished
 
 
 async def _usable(house: House, file: Path) -> None:

@@ -61,7 +61,7 @@ def _next_look(work: Work, key: str) -> float:
     """Soon at first, more seldom for a recording that takes minutes."""
     step = work.visit.steps.get(f"transcript:{key}")
     running = (datetime.now(UTC) - step.started_at).total_seconds() if step else 0.0
-    return min(max(running / 20, 0.1), _SLOWEST_LOOK)
+    return min(max(running / 20, 0.05), _SLOWEST_LOOK)
 
 
 def _roles(work: Work, recording: Result) -> dict[int, str]:

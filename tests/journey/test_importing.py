@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 SLOW = ("faster_whisper", "ctranslate2", "av", "alembic", "fhir.resources", "aio_pika", "joserfc", "aiohttp", "httpx")
 
