@@ -181,7 +181,8 @@ def replay_letter(
 ) -> None:
     """Publish a dead letter again, if it can be read now."""
     from service.api.replay import replay, would_replay
-    from service.main import ehr_base, open_broker, open_records
+    from service.main import open_broker, open_records
+    from service.settings import ehr_base
 
     async def go() -> Any:
         settings = _settings()
@@ -218,7 +219,7 @@ def _settings() -> Settings:
 
 def _serve(role: Role) -> None:
     gc.disable()
-    from service.main import run_until_stopped
+    from service.roles import run_until_stopped
 
     _run(run_until_stopped(_settings(), role))
 

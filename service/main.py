@@ -8,13 +8,12 @@ the ambient API and the sandbox stay inside the trust boundary; the public surfa
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -29,19 +28,22 @@ from adapters.database.signing_keys import SqlSigningKeys
 from adapters.database.visits import SqlVisits
 from adapters.engine.speech import FasterWhisper
 from service.ambient.app import ambient_router, create_ambient_app
-from service.ambient.ports import NoteWriter, Transcriber
+from service.ambient.ports import Blobs, NoteWriter, Transcriber
 from service.ambient.rooms import AmbientRooms
+from service.ambient.template_files import bundled_templates
 from service.ambient.transcription import Recognisers
 from service.api.app import Guarded, create_app, create_probes_app
 from service.api.auth import Access, token_router
 from service.api.events import events_router
 from service.api.health import Health, health_router
 from service.api.operations import dead_letters_router, visits_router
-from service.api.serving import listening, until_told_to_stop
+from service.api.ports import VisitRecords
 from service.api.tokens import Tokens
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
-from service.settings import Settings, is_loopback, refuse_unsafe
+from service.later import Later
+from service.settings import SANDBOX_PATH, Settings, ehr_base, ehr_name
+from service.unsafe_settings import is_loopback, refuse_unsafe
 from service.workflow.intake import Intake
 from service.workflow.ports import Ambient, Broker, Ehr
 from service.workflow.runner import Runner
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Role = Literal["serve", "api", "worker"]
-SANDBOX_PATH = "/sandbox/fhir/R4"
 _CONNECTIONS = 16
 
 
@@ -88,7 +89,7 @@ async def open_house(
         database = await stack.enter_async_context(Database.connect(settings.database))
         if role == "serve":
             await database.migrate()
-        opening = _Opening(settings, role, database, stack)
+        opening = Opening(settings, role, database, stack)
         rooms = await opening.ambient_rooms(transcriber)
         sandbox = opening.sandbox()
         ehr, ambient = opening.ehr(sandbox), opening.ambient(rooms)
@@ -134,96 +135,18 @@ async def migrated(settings: Settings) -> None:
         await database.migrate()
 
 
-async def run_until_stopped(settings: Settings, role: Role) -> None:
-    """Serves until SIGTERM or SIGINT; then unready, consumer first, steps to a checkpoint, and out."""
-    async with until_told_to_stop() as stop, open_house(settings, role) as house, AsyncExitStack() as ports:
-        http = settings.http
-        if role != "worker" or settings.ops.port is None:
-            await ports.enter_async_context(listening(house.app, http.host, http.port))
-            log.info("listening", role=role, host=http.host, port=http.port)
-        if settings.ops.port is not None:
-            await ports.enter_async_context(listening(house.probes, settings.ops.host, settings.ops.port))
-            log.info("probes_listening", host=settings.ops.host, port=settings.ops.port)
-        if role != "worker" and not settings.api.clients:
-            log.warning(
-                "open_on_loopback", detail="no API clients are configured: whoever is on this machine may do everything"
-            )
-        collect_garbage_from_here_on()
-        await stop.wait()
-        house.health.draining = True
-        log.info("stopping", role=role)
-
-
-def collect_garbage_from_here_on() -> None:
-    """The start makes some 200,000 objects that live as long as the process; looking through them again and again takes
-    a tenth of it. `cli` turns the collector off; from here on it runs, and leaves those objects alone."""
-    gc.freeze()
-    gc.enable()
-
-
-def examinations(settings: Settings) -> dict[str, Callable[[], Awaitable[str]]]:
-    """What `doctor` looks at, each by really using it; a coroutine answers in words or raises."""
-
-    async def within(look: Callable[[_Opening], Awaitable[str]]) -> str:
-        async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(Database.connect(settings.database))
-            return await look(_Opening(settings, "worker", database, stack))
-
-    looks = {
-        "database": _look_at_database,
-        "broker": _look_at_broker,
-        "blobs": _look_at_blobs,
-        "engine": _look_at_engine,
-        "ehr": _look_at_ehr,
-    }
-    return {subject: partial(within, look) for subject, look in looks.items()}
-
-
-async def _look_at_database(opening: _Opening) -> str:
-    if opening.database.is_sqlite:
-        await opening.database.migrate()
-    await SqlVisitRecords(opening.database).count_by_state()
-    return f"{opening.database.dialect} answers, schema present"
-
-
-async def _look_at_broker(opening: _Opening) -> str:
-    await opening.broker()
-    return "embedded" if opening.settings.broker.url.startswith("memory:") else "RabbitMQ answers, topology as expected"
-
-
-async def _look_at_blobs(opening: _Opening) -> str:
-    async def nothing() -> AsyncIterator[bytes]:
-        yield b"doctor"
-
-    blobs = LocalFolder.from_url(opening.settings.blobs.url)
-    await blobs.write("doctor/probe", nothing(), 100)
-    await blobs.delete("doctor/probe")
-    return f"{opening.settings.blobs.url} can be written"
-
-
-async def _look_at_engine(opening: _Opening) -> str:
-    rooms = await opening.ambient_rooms()
-    ambient = opening.ambient(rooms)
-    if opening.settings.engine.url == "embedded":
-        await asyncio.to_thread(rooms.transcriber.supports, opening.settings.notes.language)
-        return f"embedded, speech model {opening.settings.engine.speech_model}"
-    templates = await ambient.template_keys()
-    missing = sorted(set(opening.settings.notes.templates) - set(templates))
-    if missing:
-        raise BadConfiguration(
-            f"the engine has no template {', '.join(missing)}; it has {', '.join(sorted(templates))}"
-        )
-    return f"{opening.settings.engine.url} answers"
-
-
-async def _look_at_ehr(opening: _Opening) -> str:
-    load_profile(opening.settings.ehr.profile)
-    version = await opening.ehr(opening.sandbox()).ping()
-    return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Opening]:
+    """For looking at one counterpart at a time: nothing is open but what is asked for."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.connect(settings.database))
+        yield Opening(settings, "worker", database, stack)
 
 
 @dataclass(slots=True)
-class _Opening:
+class Opening:
+    """The parts of a house, each made when it is asked for; what they open, `stack` closes."""
+
     settings: Settings
     role: Role
     database: Database
@@ -231,17 +154,9 @@ class _Opening:
 
     async def ambient_rooms(self, transcriber: Transcriber | None = None) -> AmbientRooms:
         engine = self.settings.engine
-        count = (
-            engine.recognisers
-            if engine.recognisers is not None
-            else 0
-            if self.role == "worker"
-            else os.cpu_count() or 1
-        )
-        if engine.url != "embedded":
-            count = min(count, 1)
+        count = self._recognisers()
         store = SqlAmbientStore(self.database)
-        blobs = LocalFolder.from_url(self.settings.blobs.url)
+        blobs = self.blobs()
         transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
         return AmbientRooms(
@@ -253,15 +168,25 @@ class _Opening:
             public_url=self.settings.http.public_url,
         )
 
+    def _recognisers(self) -> int:
+        """One per core where the API is served; a worker leaves recordings to the API's processes."""
+        if self.settings.engine.recognisers is not None:
+            return self.settings.engine.recognisers
+        return 0 if self.role == "worker" else os.cpu_count() or 1
+
+    def blobs(self) -> Blobs:
+        return LocalFolder.from_url(self.settings.blobs.url)
+
+    def records(self) -> VisitRecords:
+        return SqlVisitRecords(self.database)
+
     def sandbox(self) -> FastAPI | None:
         if self.settings.ehr.base_url != "sandbox":
             return None
         from adapters.database.sandbox_store import SqlSandboxStore
         from service.sandbox.app import create_sandbox_app
 
-        return create_sandbox_app(
-            SqlSandboxStore(self.database), LocalFolder.from_url(self.settings.blobs.url), ehr_base(self.settings)
-        )
+        return create_sandbox_app(SqlSandboxStore(self.database), self.blobs(), ehr_base(self.settings))
 
     def ehr(self, sandbox: FastAPI | None) -> Ehr:
         if sandbox is None:
@@ -279,7 +204,9 @@ class _Opening:
         return EhrClient(http, base, ehr_name(self.settings), timeout, audio)
 
     def ambient(self, rooms: AmbientRooms) -> Ambient:
-        if self.settings.engine.url != "embedded":
+        if self.settings.engine.url == "embedded":
+            refuse_unknown(self.settings.notes.templates, [template.key for template in bundled_templates().all()])
+        else:
             return self._ambient_client(_engine_auth(self.settings), None, self.settings.engine.url.rstrip("/") + "/")
         return cast(
             Ambient, Later(lambda: self._ambient_client(None, create_ambient_app(rooms), "http://embedded/v2/"))
@@ -383,38 +310,20 @@ class _Opening:
         return client
 
 
-class Later:
-    """Stands for something that is made at its first use: what a start does not need must not slow it down."""
-
-    def __init__(self, make: Callable[[], object]) -> None:
-        self._make = make
-
-    @cached_property
-    def _made(self) -> object:
-        return self._make()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._made, name)
-
-
-def ehr_base(settings: Settings) -> str:
-    """The EHR's base URL; the sandbox's names this service as its users see it."""
-    if settings.ehr.base_url != "sandbox":
-        return settings.ehr.base_url.rstrip("/")
-    host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
-    return (settings.http.public_url or f"http://{host}:{settings.http.port}").rstrip("/") + SANDBOX_PATH
-
-
-def ehr_name(settings: Settings) -> str:
-    """What identifies the EHR; the sandbox is the same one on whichever port it is served."""
-    return "sandbox" if settings.ehr.base_url == "sandbox" else ehr_base(settings)
-
-
 def _mounted(sandbox: FastAPI) -> FastAPI:
     """The sandbox under the path that its base URL has."""
     outer = FastAPI(openapi_url=None)
     outer.mount(SANDBOX_PATH, sandbox)
     return outer
+
+
+def refuse_unknown(wished: list[str], offered: list[str]) -> None:
+    """Raises BadConfiguration for templates that the engine does not have."""
+    missing = sorted(set(wished) - set(offered))
+    if missing:
+        raise BadConfiguration(
+            f"AMBIENT_NOTES__TEMPLATES: the engine has no {', '.join(missing)}; it has {', '.join(sorted(offered))}"
+        )
 
 
 def _writer() -> NoteWriter:

@@ -6,7 +6,6 @@ directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/setti
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,6 +33,7 @@ from pydantic_settings import (
 
 from service.errors import BadConfiguration
 
+SANDBOX_PATH = "/sandbox/fhir/R4"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -309,45 +309,14 @@ def read_settings(**parts: Any) -> Settings:
         raise BadConfiguration("; ".join(lines)) from None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a server on this address can be reached from this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def ehr_base(settings: Settings) -> str:
+    """The EHR's base URL; the sandbox's names this service as its users see it."""
+    if settings.ehr.base_url != "sandbox":
+        return settings.ehr.base_url.rstrip("/")
+    host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
+    return (settings.http.public_url or f"http://{host}:{settings.http.port}").rstrip("/") + SANDBOX_PATH
 
 
-def refuse_unsafe(settings: Settings, role: str) -> None:
-    """Raises BadConfiguration where the settings would expose or lose patient data in this role.
-
-    `role` is `serve`, `api` or `worker`; a worker serves probes only.
-    """
-    open_to_others = role != "worker" and not is_loopback(settings.http.host)
-    if open_to_others and not settings.api.clients:
-        raise BadConfiguration(
-            f"AMBIENT_HTTP__HOST={settings.http.host} is reachable from other machines and no API client is configured: "
-            "set AMBIENT_API__CLIENTS, or listen on 127.0.0.1"
-        )
-    sandbox_allowed = (
-        settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
-    )
-    if settings.ehr.base_url == "sandbox" and not sandbox_allowed:
-        raise BadConfiguration(
-            "AMBIENT_EHR__BASE_URL=sandbox is refused beyond loopback: name the EHR, or set AMBIENT_EHR__ALLOW_SANDBOX=true"
-        )
-    if role in ("api", "worker"):
-        _refuse_unshared(settings, role)
-
-
-def _refuse_unshared(settings: Settings, role: str) -> None:
-    """Two processes share a visit only through a real broker, a real database and shared blobs."""
-    if settings.broker.url.startswith("memory:"):
-        raise BadConfiguration(
-            f"`{role}` cannot share AMBIENT_BROKER__URL=memory:// with another process: use amqp://, or `serve`"
-        )
-    if settings.database.url.startswith("sqlite"):
-        raise BadConfiguration(
-            f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`"
-        )
+def ehr_name(settings: Settings) -> str:
+    """What identifies the EHR; the sandbox is the same one on whichever port it is served."""
+    return "sandbox" if settings.ehr.base_url == "sandbox" else ehr_base(settings)

@@ -13,7 +13,9 @@ from service.settings import Log, read_settings
 from service.telemetry import configure_logging
 from tests.scratch import scratch_database
 
-gc.set_threshold(50_000, 20, 20)  # a test makes many objects and keeps few: looking less often saves a tenth of the time
+gc.set_threshold(
+    50_000, 20, 20
+)  # a test makes many objects and keeps few: looking less often saves a tenth of the time
 DEMO = Path(__file__).parent.parent / "service" / "demo"
 
 

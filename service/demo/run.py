@@ -19,8 +19,8 @@ from service.api.serving import listening
 from service.demo.progress import Progress, stages
 from service.demo.resources import DemoVisit, demo_visit
 from service.errors import BadAudio, BadConfiguration
-from service.main import House, ehr_base, open_house
-from service.settings import Settings, read_settings
+from service.main import House, open_house
+from service.settings import Settings, ehr_base, read_settings
 from service.telemetry import configure_logging
 
 BUNDLED = Path(__file__).parent / "consult_two_channel.ogg"

@@ -11,7 +11,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.settings import Settings, read_settings, refuse_unsafe
+from service.settings import Settings, read_settings
+from service.unsafe_settings import refuse_unsafe
 from tests.deploy.chart import (
     CHART,
     KUBERNETES,

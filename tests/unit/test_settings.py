@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from service.errors import BadConfiguration
-from service.settings import Settings, is_loopback, read_settings, refuse_unsafe
+from service.settings import Settings, read_settings
+from service.unsafe_settings import is_loopback, refuse_unsafe
 
 SECRET = "sesame-9c1f"
 
