@@ -149,12 +149,12 @@ async def test_another_resource_than_the_one_asked_for_is_never_taken(other: dic
         await answering(200, json={"resourceType": "Patient", "id": "p1", **other}).read("Patient/p1")
 
 
-SOON = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 
 
 @pytest.mark.parametrize(
     ("value", "least", "most"),
-    [("7", 7, 7), (SOON, 30, 60), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0), ("soon", None, None), ("-1", None, None), ("", None, None), ("Mon, 99 Foo 99999999999 00:00:00 GMT", None, None)],
+    [("7", 7, 7), pytest.param(IN_AN_HOUR, 2700, 3600, id="in an hour"), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0), ("soon", None, None), ("-1", None, None), ("", None, None), ("Mon, 99 Foo 99999999999 00:00:00 GMT", None, None)],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [429, 503])
 async def test_the_pause_that_the_ehr_wishes(status: int, value: str, least: float | None, most: float | None) -> None:
