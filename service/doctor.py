@@ -11,7 +11,7 @@ from http.client import HTTPException
 
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
-from service.main import Opening, open_parts, refuse_unknown
+from service.main import Opening, refuse_unknown
 from service.settings import Settings, ehr_name
 from service.telemetry import describe
 from service.unsafe_settings import refuse_unsafe
@@ -73,7 +73,7 @@ def _authentication(settings: Settings) -> Finding:
 
 
 async def _within(settings: Settings, look: Callable[[Opening], Awaitable[str]]) -> str:
-    async with open_parts(settings) as opening:
+    async with Opening.of(settings, "worker") as opening:
         return await look(opening)
 
 

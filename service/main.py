@@ -11,12 +11,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
-import structlog
 from fastapi import FastAPI
 
 from adapters.blobs.local_folder import LocalFolder
@@ -53,8 +52,6 @@ from service.workflow.work import Destination, Work
 if TYPE_CHECKING:
     import httpx
 
-log = structlog.get_logger()
-
 Role = Literal["serve", "api", "worker"]
 _CONNECTIONS = 16
 
@@ -85,11 +82,9 @@ async def open_house(
     `transcriber` stands in for the bundled speech recogniser.
     """
     refuse_unsafe(settings, role)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.connect(settings.database))
+    async with Opening.of(settings, role) as opening:
         if role == "serve":
-            await database.migrate()
-        opening = Opening(settings, role, database, stack)
+            await opening.database.migrate()
         rooms = await opening.ambient_rooms(transcriber)
         sandbox = opening.sandbox()
         ehr, ambient = opening.ehr(sandbox), opening.ambient(rooms)
@@ -135,14 +130,6 @@ async def migrated(settings: Settings) -> None:
         await database.migrate()
 
 
-@asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Opening]:
-    """For looking at one counterpart at a time: nothing is open but what is asked for."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database.connect(settings.database))
-        yield Opening(settings, "worker", database, stack)
-
-
 @dataclass(slots=True)
 class Opening:
     """The parts of a house, each made when it is asked for; what they open, `stack` closes."""
@@ -151,6 +138,16 @@ class Opening:
     role: Role
     database: Database
     stack: AsyncExitStack
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, settings: Settings, role: Role) -> AsyncIterator[Opening]:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database.connect(settings.database))
+            opening = cls(settings, role, database, stack)
+            stack.push_async_callback(opening.close_clients)
+            yield opening
 
     async def ambient_rooms(self, transcriber: Transcriber | None = None) -> AmbientRooms:
         engine = self.settings.engine
@@ -306,8 +303,13 @@ class Opening:
 
             transport = AiohttpTransport(limits=httpx.Limits(max_connections=_CONNECTIONS))
         client = httpx.AsyncClient(transport=transport, base_url=base_url, auth=auth, timeout=timeout, trust_env=False)
-        self.stack.push_async_callback(client.aclose)
+        self.clients.append(client)
         return client
+
+    async def close_clients(self) -> None:
+        """Registered before anything that uses them: they are made late, and must be the last to go."""
+        for client in self.clients:
+            await client.aclose()
 
 
 def _mounted(sandbox: FastAPI) -> FastAPI:
