@@ -58,6 +58,7 @@ generate: .venv/.done ## write the generated files anew: openapi.json, settings,
 lock: .venv/.done ## resolve the locks anew, keeping what still fits
 	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --universal --generate-hashes --no-header -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --extra embedded --group dev --universal --generate-hashes --no-header -c requirements.lock -o requirements-dev.lock
+	mkdir -p .cache
 	printf 'uv==0.13.9\nhatchling>=1.27\n' > .cache/build.in
 	$(BIN)/uv pip compile -q .cache/build.in --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements-dev.lock -o requirements-build.lock
 

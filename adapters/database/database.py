@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from service.errors import Retryable
 from service.settings import Database as DatabaseSettings
 
 
@@ -41,15 +44,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Commits on leaving, rolls back on an exception. In SQLite it holds the write lock from the start."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """Commits on leaving, rolls back on an exception. In SQLite it holds the write lock from the start.
+
+        Raises Retryable `database_unavailable`, as `reading` and `migrate` do.
+        """
+        with _unavailable_is_retryable():
+            async with self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads outside a transaction: each statement sees what is committed at its start."""
-        async with self._engine.connect() as connection:
-            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+        with _unavailable_is_retryable():
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
     async def ping(self) -> None:
         """Raises what the driver raises when the database does not answer."""
@@ -60,7 +68,20 @@ class Database:
         """Brings the schema to this version; safe to run from several processes at once."""
         from adapters.database.migrate import migrate
 
-        await migrate(self._engine)
+        with _unavailable_is_retryable():
+            await migrate(self._engine)
+
+
+@contextmanager
+def _unavailable_is_retryable() -> Iterator[None]:
+    """A lost connection, a failover, a deadlock's victim or a full pool may pass; a wrong statement or value may not."""
+    try:
+        yield
+    except (IntegrityError, DataError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise Retryable("database_unavailable", type(cause).__name__) from error
 
 
 def _engine(url: URL, pool: int) -> AsyncEngine:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, exists, insert, null, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
-from adapters.database.schema import clock
-from adapters.database.workflow_tables import dead_letters, deliveries, events, facts, steps, visits
+from adapters.database.facts import Claim, lock, put_fact
+from adapters.database.workflow_tables import dead_letters, deliveries, events
 from service.events.delivery import Delivery
 from service.events.event import Event
 from service.workflow.ports import Stored
-from service.workflow.visit import Fact, is_newer, visit_id
+from service.workflow.visit import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,20 @@ class SqlInbox:
 
     async def store(self, delivery: Delivery, events_in: Sequence[Event], ehr: str) -> Stored:
         async with self.database.transaction() as connection:
+            own = dict(
+                zip(
+                    map(id, events_in), await lock(connection, ehr, [_claim(event) for event in events_in]), strict=True
+                )
+            )
             fresh, conflicts = await _unknown(connection, events_in)
             if not fresh:
                 return Stored(0, len(events_in), 0, [])
             delivery_id = await _keep(connection, delivery)
             woken = []
-            for event in sorted(fresh, key=lambda e: (e.encounter or "", e.reference)):
-                visit = await _visit_of(connection, event, ehr)
+            for event in fresh:
+                visit = own[id(event)]
                 await connection.execute(insert(events).values(_event_row(event, delivery_id, visit)))
-                woken += await put_fact(connection, visit, _fact(event))
+                woken += await put_fact(connection, ehr, visit, _fact(event))
             return Stored(len(fresh), len(events_in) - len(fresh), conflicts, sorted(set(woken)))
 
     async def store_dead(self, delivery: Delivery, reason: str, detail: str) -> str:
@@ -88,88 +93,11 @@ async def _keep(connection: AsyncConnection, delivery: Delivery) -> str:
     return ident
 
 
-async def _visit_of(connection: AsyncConnection, event: Event, ehr: str) -> str:
-    """The visit that the event's resource belongs to, made if need be."""
+def _claim(event: Event) -> Claim:
+    """An event that brings the resource says where it belongs; a pointer or a deletion leaves it where it was."""
     if event.encounter:
-        return await ensure_visit(connection, f"Encounter/{event.encounter}", ehr)
-    if event.resource is None:
-        known = select(facts.c.visit_id).where(
-            facts.c.resource_type == event.type, facts.c.resource_id == event.resource_id
-        )
-        if found := (await connection.execute(known)).scalar():
-            return str(found)
-    return await ensure_visit(connection, event.reference, ehr)
-
-
-async def ensure_visit(connection: AsyncConnection, key: str, ehr: str) -> str:
-    ident = visit_id(ehr, key)
-    values = {"id": ident, "key": key, "state": "waiting", "fence": 0, "revision": 0, "attempts": 0}
-    await connection.execute(_insert(connection)(visits).values(values).on_conflict_do_nothing(index_elements=["id"]))
-    return ident
-
-
-def _insert(connection: AsyncConnection) -> Any:
-    """The dialect's own INSERT, which knows ON CONFLICT."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as dialect_insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
-    return dialect_insert
-
-
-async def put_fact(connection: AsyncConnection, visit: str, fact: Fact) -> list[str]:
-    """Stores a fact if it is newer than what is known; returns the visits that it makes due.
-
-    A resource that moved to another visit wakes both. The visit's row is locked first, so facts of one visit are
-    stored one after the other.
-    """
-    await connection.execute(select(visits.c.id).where(visits.c.id == visit).with_for_update())
-    here = (facts.c.resource_type == fact.type) & (facts.c.resource_id == fact.id)
-    row = (await connection.execute(select(facts).where(here).with_for_update())).mappings().one_or_none()
-    values = {
-        "visit_id": visit, "version": fact.version, "last_updated": fact.last_updated, "deleted": fact.deleted, "resource": fact.resource,
-    }  # fmt: skip
-    if row is None:
-        await connection.execute(insert(facts).values(resource_type=fact.type, resource_id=fact.id, **values))
-        return await wake(connection, [visit])
-    known = Fact(
-        row["resource_type"], row["resource_id"], row["version"], row["last_updated"], row["deleted"], row["resource"]
-    )
-    if not is_newer(fact, known) or (
-        fact.resource == known.resource and fact.deleted == known.deleted and row["visit_id"] == visit
-    ):
-        return []
-    if fact.deleted and fact.resource is None:
-        values |= {
-            "resource": known.resource,
-            "version": fact.version or known.version,
-            "last_updated": fact.last_updated or known.last_updated,
-        }
-    await connection.execute(update(facts).where(here).values(values))
-    return await wake(connection, sorted({visit, row["visit_id"]}))
-
-
-async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:
-    """Makes visits due; one with neither Media nor earlier work is settled at once: it has no recording. Returns the due ones."""
-    has_media = exists().where(facts.c.visit_id == visits.c.id, facts.c.resource_type == "Media")
-    has_work = has_media | exists().where(steps.c.visit_id == visits.c.id)
-    held = visits.c.lease_until > clock()
-    await connection.execute(
-        update(visits)
-        .where(visits.c.id.in_(ids))
-        .values(
-            revision=visits.c.revision + 1,
-            next_at=case((has_work, clock()), else_=null()),
-            state=case((~has_work, "done"), (held, visits.c.state), else_="waiting"),
-            reason=case(
-                (~has_work, "no_recording"), (visits.c.reason == "no_recording", null()), else_=visits.c.reason
-            ),
-            attempts=0,
-            updated_at=clock(),
-        )
-    )
-    due = await connection.execute(select(visits.c.id).where(visits.c.id.in_(ids), visits.c.next_at.is_not(None)))
-    return [row[0] for row in due]
+        return event.reference, f"Encounter/{event.encounter}"
+    return event.reference, None if event.resource is None else event.reference
 
 
 def _event_row(event: Event, delivery_id: str, visit: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, case, delete, func, insert, null, or_, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
-from adapters.database.inbox import ensure_visit, put_fact, wake
+from adapters.database.facts import as_fact, lock, put_fact
 from adapters.database.schema import clock
 from adapters.database.workflow_tables import facts, steps, visits
 from service.errors import LostLease
@@ -72,30 +72,17 @@ class SqlVisits:
             await _hold(connection, visit)
             await connection.execute(delete(steps).where(steps.c.visit_id == visit.id, steps.c.name.in_(names)))
 
-    async def note_facts(self, visit: Visit, read: Sequence[Fact]) -> bool:
+    async def note_fact(self, visit: Visit, read: Fact, key: str, ehr: str) -> bool:
         async with self.database.transaction() as connection:
+            (own,) = await lock(connection, ehr, [(read.reference, key)])
             await _hold(connection, visit)
-            woken = [await put_fact(connection, visit.id, fact) for fact in read]
-        return any(woken)
+            seen = next((fact for fact in visit.facts if fact.reference == read.reference), None)
+            return bool(await put_fact(connection, ehr, own, read, seen))
 
     async def is_overtaken(self, visit: Visit) -> bool:
         async with self.database.reading() as connection:
             revision = (await connection.execute(select(visits.c.revision).where(visits.c.id == visit.id))).scalar_one()
         return int(revision) > visit.revision
-
-    async def move_fact(self, visit: Visit, fact: Fact, key: str, ehr: str) -> None:
-        here = (facts.c.resource_type == fact.type) & (facts.c.resource_id == fact.id)
-        async with self.database.transaction() as connection:
-            await _hold(connection, visit)
-            target = await ensure_visit(connection, key, ehr)
-            values = {
-                "visit_id": target,
-                "version": fact.version,
-                "last_updated": fact.last_updated,
-                "resource": fact.resource,
-            }
-            await connection.execute(update(facts).where(here).values(values))
-            await wake(connection, [target])
 
     async def settle(self, visit: Visit, settlement: Settlement) -> None:
         overtaken = visits.c.revision > visit.revision
@@ -104,9 +91,9 @@ class SqlVisits:
         async with self.database.transaction() as connection:
             await _hold(
                 connection, visit,
-                state=case((overtaken & visits.c.next_at.is_not(None), "waiting"), else_=settlement.state),
+                state=case((overtaken, "waiting"), else_=settlement.state),
                 reason=settlement.reason, detail=settlement.detail, attempts=settlement.attempts,
-                next_at=case((overtaken, visits.c.next_at), else_=due),
+                next_at=case((overtaken, func.coalesce(visits.c.next_at, clock())), else_=due),
                 waiting_for=settlement.waiting_for, waiting_since=case((still, visits.c.waiting_since), else_=clock()),
                 owner=null(), lease_until=null(), updated_at=clock(),
             )  # fmt: skip
@@ -154,10 +141,7 @@ def seconds_since(connection: AsyncConnection, instant: Any) -> Any:
 
 async def load_facts(connection: AsyncConnection, visit: str) -> tuple[Fact, ...]:
     rows = (await connection.execute(select(facts).where(facts.c.visit_id == visit))).mappings()
-    return tuple(
-        Fact(r["resource_type"], r["resource_id"], r["version"], r["last_updated"], r["deleted"], r["resource"])
-        for r in rows
-    )
+    return tuple(as_fact(row) for row in rows)
 
 
 async def load_steps(connection: AsyncConnection, visit: str) -> dict[str, Step]:

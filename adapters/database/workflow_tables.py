@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from adapters.database.schema import Instant, Json, clock, metadata
 
@@ -37,7 +37,8 @@ visits = Table(
     "visits",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("key", String(128), nullable=False, unique=True),
+    Column("ehr", Text, nullable=False),
+    Column("key", String(128), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(64)),
     Column("detail", Text),
@@ -51,6 +52,7 @@ visits = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("created_at", Instant, nullable=False, default=clock()),
     Column("updated_at", Instant, nullable=False, default=clock()),
+    UniqueConstraint("ehr", "key"),
     Index("ix_visits_due", "next_at"),
     Index("ix_visits_state", "state", "updated_at"),
 )
@@ -58,6 +60,7 @@ visits = Table(
 facts = Table(
     "facts",
     metadata,
+    Column("ehr", String(512), primary_key=True),
     Column("resource_type", String(64), primary_key=True),
     Column("resource_id", String(64), primary_key=True),
     Column("visit_id", String(36), ForeignKey("visits.id"), nullable=False, index=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -38,6 +39,7 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
         server_header=False,
     )
     server = _Server(config)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it would say the same on a line of its own
     try:
         socket = config.bind_socket()
     except SystemExit:

@@ -11,6 +11,7 @@ from service.fhir.elements import mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
 from service.telemetry import WRONG_CHART
 from service.workflow.facts import learn, look_again, read_fact, refuse_overtaken
+from service.workflow.filed import filed_notes
 from service.workflow.media import Recordings
 from service.workflow.ports import Absent
 from service.workflow.retraction import retract_all, still_current
@@ -38,16 +39,10 @@ async def right_chart(work: Work, recordings: Recordings) -> Chart:
     """Raises NeedsPerson `subject_mismatch` or `subject_changed` with an alarm, NotYet while nobody says who the patient is."""
     encounter = work.visit.encounter
     withdrawn = await _withdrawn(work, encounter)
-    subject = work.subject_of(encounter) if encounter else _subject_of_media(work, recordings)
-    if not withdrawn:
-        if subject is None:
-            await look_again(work, work.visit.key)
-            raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
-        await _same_subject(work, recordings, subject)
-        await _unchanged_subject(work, subject)
+    patient = "" if withdrawn else str(await _patient(work, encounter, recordings))
     resource = encounter.resource if encounter else None
     return Chart(
-        patient=str(subject) if subject else "",
+        patient=patient,
         encounter=work.visit.key if work.visit.encounter_id else None,
         period=mapping(resource, "period") or mapping(resource, "actualPeriod"),
         kind=_kind(resource),
@@ -108,23 +103,35 @@ def _subject_of_media(work: Work, recordings: Recordings) -> Reference | None:
     return next((subject for subject in subjects if subject), None)
 
 
-async def _same_subject(work: Work, recordings: Recordings, subject: Reference) -> None:
+async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -> Reference:
+    """The one patient that Encounter and recordings are about. Where there is none, what was filed is taken back."""
+    try:
+        subject = work.subject_of(encounter) if encounter else _subject_of_media(work, recordings)
+        if subject is not None:
+            _refuse_mismatch(work, recordings, subject)
+            _refuse_change(work, subject)
+            return subject
+    except NeedsPerson as wrong:
+        if filed_notes(work) or wrong.reason in ("subject_mismatch", "subject_changed"):
+            WRONG_CHART.inc()
+        await retract_all(work, because=wrong)
+    await look_again(work, work.visit.key)
+    raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
+
+
+def _refuse_mismatch(work: Work, recordings: Recordings, subject: Reference) -> None:
     for media in recordings.all:
         about = work.subject_of(media)
         if about is not None and about != subject:
-            WRONG_CHART.inc()
-            await retract_all(work)
             raise NeedsPerson(
                 "subject_mismatch", f"{media.reference} and {work.visit.key} name different patients; no note may stand"
             )
 
 
-async def _unchanged_subject(work: Work, subject: Reference) -> None:
-    """A visit whose patient changed after work began is never filed again by itself; what was filed is taken back."""
+def _refuse_change(work: Work, subject: Reference) -> None:
+    """A visit whose patient changed after work began is never filed again by itself."""
     began_with = work.results.get("interaction", {}).get("patient")
     if began_with and began_with != str(subject):
-        WRONG_CHART.inc()
-        await retract_all(work)
         raise NeedsPerson(
             "subject_changed", f"{work.visit.key} names another patient than when its recording was taken up"
         )

@@ -57,11 +57,16 @@ async def _segments(work: Work, interaction: str, transcripts: Sequence[Result])
     for known in transcripts:
         transcript = await work.ambient.get_transcript(interaction, str(known["id"]))
         if transcript is None or transcript.status != "completed":
+            await work.forget(*(step for step, result in work.results.items() if _is_of(step, known, result)))
             raise NotYet("transcript_not_readable", after=5, at_most=work.notes.incomplete_wait)
         segments += [_unique(transcript.id, segment) for segment in transcript.segments]
     if not any(str(segment.get("text", "")).strip() for segment in segments):
         raise NeedsPerson("no_speech", "nothing was said in the recording, so there is nothing to write down")
     return segments
+
+
+def _is_of(step: str, transcript: Result, result: Result) -> bool:
+    return step.startswith(("transcript:", "transcribed:")) and result.get("id") == transcript["id"]
 
 
 def _unique(transcript: str, segment: Mapping[str, Any]) -> dict[str, Any]:

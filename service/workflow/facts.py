@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import Json, string
 from service.fhir.references import ForeignBase, referenced
@@ -27,17 +29,38 @@ async def read_missing(work: Work) -> None:
 
 
 async def learn(work: Work, fact: Fact) -> bool:
-    """Stores a fact read from the EHR if it is newer than the event's; True when it changed what is known."""
-    changed = await work.visits.note_facts(work.visit, [fact])
-    if changed:
-        work.visit = work.visit.knowing(fact)
-    return changed
+    """Takes over what the EHR says now, whatever an event said; True when that was news.
+
+    A Media that belongs to another visit is handed to it. Raises NotYet then: the next run starts without it.
+    """
+    home = _home_of(work, fact)
+    news = await work.visits.note_fact(work.visit, fact, home, work.ehr.name)
+    if news:
+        work.visit = replace(work.visit.knowing(fact), revision=work.visit.revision + 1)
+    if home != work.visit.key:
+        raise _changed(work)
+    return news
+
+
+def _home_of(work: Work, fact: Fact) -> str:
+    """The key of the visit that a resource belongs to. Raises NeedsPerson for an Encounter of another server."""
+    if fact.type != "Media" or fact.deleted:
+        return work.visit.key
+    try:
+        encounter = referenced(fact.resource, "encounter", base=work.ehr.base_url)
+    except ForeignBase:
+        raise NeedsPerson("encounter_elsewhere", f"{fact.reference} names an Encounter of another server") from None
+    return str(encounter) if encounter and encounter.type == "Encounter" else fact.reference
+
+
+def _changed(work: Work) -> NotYet:
+    return NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
 
 
 async def refuse_overtaken(work: Work) -> None:
     """Raises NotYet when facts arrived since this run began: a note is never drafted or filed from outdated ones."""
     if await work.visits.is_overtaken(work.visit):
-        raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+        raise _changed(work)
 
 
 async def look_again(work: Work, reference: str) -> None:
@@ -47,7 +70,7 @@ async def look_again(work: Work, reference: str) -> None:
     except Absent:
         return
     if changed:
-        raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+        raise _changed(work)
 
 
 async def read_fact(work: Work, reference: str) -> Fact:
@@ -72,35 +95,13 @@ def as_fact(resource: Json) -> Fact:
     )
 
 
-async def follow_encounter(work: Work) -> bool:
-    """For a Media that named no Encounter: hands it to the visit of the Encounter that the EHR's version names now.
+async def follow_encounter(work: Work) -> None:
+    """For a Media that named no Encounter: where the EHR's version names one now, hands it to that visit (NotYet).
 
     Raises NeedsPerson `media_without_encounter`, unless notes without an Encounter are allowed.
     """
     if work.visit.encounter_id:
-        return False
-    if not work.visit.facts:
-        return True
-    media = await _current_media(work)
-    try:
-        encounter = referenced(media.resource, "encounter", base=work.ehr.base_url)
-    except ForeignBase:
-        raise NeedsPerson("encounter_elsewhere", "the Media names an Encounter of another server") from None
-    if encounter is not None:
-        await work.visits.move_fact(work.visit, media, str(encounter), work.ehr.name)
-        return True
-    if work.notes.trigger == "media_completed" and work.notes.allow_without_encounter:
-        return False
-    raise NeedsPerson("media_without_encounter", f"name the Encounter in {work.visit.key}.encounter")
-
-
-async def _current_media(work: Work) -> Fact:
-    known = work.visit.media[0]
-    try:
-        read = await read_fact(work, work.visit.key)
-    except Absent:
-        if known.resource is None:
-            raise NotYet("not_in_ehr", after=15, detail=work.visit.key, at_most=work.notes.incomplete_wait) from None
-        return known
-    await learn(work, read)
-    return read
+        return
+    await look_again(work, work.visit.key)
+    if not (work.notes.trigger == "media_completed" and work.notes.allow_without_encounter):
+        raise NeedsPerson("media_without_encounter", f"name the Encounter in {work.visit.key}.encounter")

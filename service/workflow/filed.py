@@ -11,7 +11,7 @@ from service.workflow.work import Result, Work
 
 @dataclass(frozen=True, slots=True)
 class FiledNote:
-    """`key` is `template:revision`; `reference` and `version` are the EHR's."""
+    """`key` is `template:revision`, and `~n` for the nth time after it was taken back; `reference` and `version` are the EHR's."""
 
     key: str
     template: str
@@ -30,12 +30,19 @@ def heard(recording: Result) -> str:
     return f"{recording['media']}:{recording['sha256']}"
 
 
+def filing_key(work: Work, template: str, revision: str) -> str:
+    """The key to file under now. A note that was taken back never stands again: the same recordings, when they are
+    restored, get a new one under a new identifier."""
+    taken_back = sum(step.partition("~")[0] == f"retired:{template}:{revision}" for step in work.results)
+    return f"{template}:{revision}" + (f"~{taken_back}" if taken_back else "")
+
+
 def filed_notes(work: Work) -> list[FiledNote]:
     """Every note of this visit that was filed and not retired since, oldest first."""
     notes = []
     for step, result in work.results.items():
         kind, _, key = step.partition(":")
         if kind == "filed" and f"retired:{key}" not in work.results:
-            template, _, revision = key.rpartition(":")
+            template, _, revision = key.partition("~")[0].rpartition(":")
             notes.append(FiledNote(key, template, revision, result["reference"], result.get("version")))
     return notes

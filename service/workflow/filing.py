@@ -13,7 +13,7 @@ from service.fhir.document_reference import Note, document_reference, note_ident
 from service.fhir.elements import string
 from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
-from service.workflow.filed import filed_notes, heard
+from service.workflow.filed import filed_notes, filing_key, heard
 from service.workflow.media import Recordings
 from service.workflow.ports import AnswerLost, Document, Filed
 from service.workflow.work import Result, Work
@@ -33,7 +33,8 @@ async def ensure_filed(
     Raises NotYet or NeedsPerson from that reading, and Retryable when the EHR's answer was lost: the next run looks
     for the note before it sends another.
     """
-    identifier = note_identifier(work.ehr.name, work.visit.key, template, revision)
+    key = filing_key(work, template, revision)
+    identifier = note_identifier(work.ehr.name, work.visit.key, *key.split(":"))
     media = [heard(recording) for recording in uploaded.values()]
 
     async def send() -> Result:
@@ -56,13 +57,13 @@ async def ensure_filed(
         reference = f"DocumentReference/{string(found[0], 'id')}"
         return _filed(Filed(reference, string(found[0], "meta", "versionId"), created=False), identifier, media)
 
-    await work.once(f"filed:{template}:{revision}", send, look)
+    await work.once(f"filed:{key}", send, look)
 
 
 def _resource(
     work: Work, chart: Chart, recordings: Recordings, document: Document, template: str, identifier: str
 ) -> dict[str, Any]:
-    previous = next((note.reference for note in filed_notes(work) if note.template == template), None)
+    previous = [note.reference for note in filed_notes(work) if note.template == template]
     note = Note(
         identifier=identifier,
         template=template,
@@ -75,7 +76,7 @@ def _resource(
         media=[media.reference for media in recordings.available],
         authors=_authors(work.destination.author, chart.practitioner),
         written_at=datetime.now(UTC),
-        replaces=previous,
+        replaces=previous[-1] if previous else None,
     )
     try:
         return document_reference(note, work.destination.profile)

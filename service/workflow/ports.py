@@ -250,16 +250,14 @@ class Visits(Protocol):
         """Steps whose effect is known to be gone or failed for good: they will be taken anew."""
         ...
 
-    async def note_facts(self, visit: Visit, facts: Sequence[Fact]) -> bool:
-        """Stores what was read from the EHR where it is newer; True when something changed."""
+    async def note_fact(self, visit: Visit, read: Fact, key: str, ehr: str) -> bool:
+        """Stores what was read from the EHR, in the visit with this key, where it says something else than is known.
+        It overrules an event's version, unless something else was stored since `visit` was claimed. True when it was
+        news; then the visit's revision is one higher, and the visit with the key is due."""
         ...
 
     async def is_overtaken(self, visit: Visit) -> bool:
         """Whether facts arrived since the claim."""
-        ...
-
-    async def move_fact(self, visit: Visit, fact: Fact, key: str, ehr: str) -> None:
-        """Gives a Media to the visit of its Encounter, which becomes due."""
         ...
 
     async def settle(self, visit: Visit, settlement: Settlement) -> None:

@@ -30,21 +30,25 @@ class Ending(NamedTuple):
 
 
 async def reconcile(work: Work) -> Ending:
-    if await follow_encounter(work):
-        return Ending("cancelled", "moved_to_encounter")
     if not sort_media(work.visit.media).any:
-        await retract_all(work)
-        return (
-            Ending("cancelled", "recordings_withdrawn")
-            if work.visit.media or work.results
-            else Ending("done", "no_recording")
-        )
+        return await _nothing_to_hear(work)
+    await follow_encounter(work)
     await read_missing(work)
     recordings = sort_media(work.visit.media)
     chart = await right_chart(work, recordings)
     if chart.withdrawn:
         return Ending("cancelled", chart.withdrawn)
     return await _notes(work, chart, recordings)
+
+
+async def _nothing_to_hear(work: Work) -> Ending:
+    """No recording is here or coming: it never was, it was withdrawn, or it belongs to another visit now."""
+    await retract_all(work)
+    if not work.visit.encounter_id and not work.visit.facts:
+        return Ending("cancelled", "moved_to_encounter")
+    if work.results or any(media.status == "entered-in-error" for media in work.visit.media):
+        return Ending("cancelled", "recordings_withdrawn")
+    return Ending("done", "no_recording")
 
 
 async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:

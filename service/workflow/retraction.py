@@ -6,7 +6,7 @@ it was filed is left for a person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.errors import NeedsPerson, Retryable
@@ -16,19 +16,36 @@ from service.workflow.ports import Absent, AnswerLost, Changed
 from service.workflow.work import Result, Work
 
 
-async def retract_all(work: Work) -> None:
-    """Every note of the visit becomes `entered-in-error`."""
-    for note in filed_notes(work):
-        await _retire(work, note, "entered-in-error")
+async def retract_all(work: Work, because: NeedsPerson | None = None) -> None:
+    """Every note of the visit becomes `entered-in-error`. Then raises `because`, if it is given; else NeedsPerson
+    `note_edited` when a note had to be left to a person."""
+    await _retire_each(work, [(note, "entered-in-error") for note in filed_notes(work)], because)
 
 
 async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None:
-    """Every note that does not rest on exactly these recordings: `superseded` where a newer one stands beside it."""
-    standing = filed_notes(work)
-    current = {n.template for n in standing if n.revision == content_revision(n.template, recordings.values())}
-    for note in standing:
-        if note.revision != content_revision(note.template, recordings.values()):
-            await _retire(work, note, "superseded" if note.template in current else "entered-in-error")
+    """Every note that does not rest on exactly these recordings: `superseded` where a newer one stands beside it.
+    Raises NeedsPerson `note_edited` as `retract_all` does."""
+    standing = [
+        (note, note.revision == content_revision(note.template, recordings.values())) for note in filed_notes(work)
+    ]
+    replaced = {note.template for note, is_current in standing if is_current}
+    outdated = [
+        (note, "superseded" if note.template in replaced else "entered-in-error") for note, ok in standing if not ok
+    ]
+    await _retire_each(work, outdated, None)
+
+
+async def _retire_each(work: Work, notes: Sequence[tuple[FiledNote, str]], because: NeedsPerson | None) -> None:
+    """One edited note must not keep the others standing."""
+    left = []
+    for note, status in notes:
+        try:
+            await _retire(work, note, status)
+        except NeedsPerson as edited:
+            left.append(edited)
+    details = [because.detail if because else "", *(edited.detail for edited in left)]
+    if because or left:
+        raise NeedsPerson((because or left[0]).reason, "; ".join(detail for detail in details if detail))
 
 
 async def still_current(work: Work) -> bool:

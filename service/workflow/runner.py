@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from service.errors import LostLease
+from service.errors import LostLease, Retryable
 from service.settings import Worker
 from service.telemetry import LEASES_LOST, frames
 from service.workflow.outcomes import settlement
@@ -133,6 +133,8 @@ class Runner:
             await self._visits.settle(visit, settled)
         except LostLease:
             LEASES_LOST.inc()
+        except Retryable as failure:
+            log.warning("settling_failed", reason=failure.reason, detail=failure.detail)
         if settled.next_in is not None and settled.next_in < self._settings.poll:
             asyncio.get_running_loop().call_later(settled.next_in, self._wake.set)
 

@@ -131,6 +131,12 @@ def _number(version: str | None) -> int | None:
     return int(version) if version and version.isascii() and version.isdecimal() and len(version) <= 64 else None
 
 
+def meaning(fact: Fact) -> object:
+    """What a resource says, without what servers change at every read: two facts of one meaning are the same news."""
+    said = {name: value for name, value in (fact.resource or {}).items() if name not in ("meta", "text", "content")}
+    return said, content_key(fact)
+
+
 def content_key(media: Fact) -> str:
     """Changes when the recording behind a Media changes, and with nothing else about it.
 

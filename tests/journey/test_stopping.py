@@ -30,7 +30,9 @@ def slow_audio(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return asked
 
 
-async def test_a_visit_that_was_under_way_is_finished_by_the_next_process(tmp_path: Path, slow_audio: asyncio.Event) -> None:
+async def test_a_visit_that_was_under_way_is_finished_by_the_next_process(
+    tmp_path: Path, slow_audio: asyncio.Event
+) -> None:
     async with open_hospital(tmp_path) as hospital:
         await hospital.tell(await hospital.admit(), await hospital.record())
         await asyncio.wait_for(slow_audio.wait(), 5)

@@ -9,20 +9,27 @@ from tests.journey.hospital import Hospital, open_hospital
 SHORT = {"notes": {"incomplete_wait": 0.05, "max_wait": 0.05}}
 
 
+EMPTY = {"contentType": "audio/ogg"}
+
+
 async def test_a_media_without_content_waits(hospital: Hospital) -> None:
-    media = await hospital.record()
-    await hospital.tell(await hospital.admit(), {**media, "content": {"contentType": "audio/ogg"}})
+    media = await hospital.record(content=EMPTY)
+    await hospital.tell(await hospital.admit(), media)
     visit = await hospital.until("waiting", reason="media_without_content")
     assert visit["nextAt"]
-    await hospital.tell(await hospital.put({**media, "deviceName": "recorder"}))
+    await hospital.tell(await hospital.put({**media, "content": {**EMPTY, "url": "Binary/b-m1"}}))
+    await hospital.until("done")
+
+
+async def test_content_that_the_ehr_has_by_now_needs_no_event(hospital: Hospital) -> None:
+    media = await hospital.record()
+    await hospital.tell(await hospital.admit(), {**media, "content": EMPTY})
     await hospital.until("done")
 
 
 async def test_a_media_without_content_is_parked_after_its_time(tmp_path: Path) -> None:
     async with open_hospital(tmp_path, **SHORT) as hospital:
-        media = await hospital.record()
-        empty = {**media, "content": {"contentType": "audio/ogg"}}
-        await hospital.tell(await hospital.admit(), empty)
+        await hospital.tell(await hospital.admit(), await hospital.record(content=EMPTY))
         visit = await hospital.until("parked", reason="media_without_content")
         assert "waited" in visit["detail"]
 
@@ -30,7 +37,7 @@ async def test_a_media_without_content_is_parked_after_its_time(tmp_path: Path) 
 async def test_an_encounter_without_subject_waits_then_parks(tmp_path: Path) -> None:
     async with open_hospital(tmp_path, **SHORT) as hospital:
         encounter = await hospital.admit()
-        anonymous = {k: v for k, v in encounter.items() if k != "subject"}
+        anonymous = await hospital.put({k: v for k, v in encounter.items() if k != "subject"})
         await hospital.tell(anonymous, await hospital.record())
         await hospital.until("parked", reason="encounter_without_subject")
 

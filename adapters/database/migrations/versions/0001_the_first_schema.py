@@ -89,6 +89,7 @@ def upgrade() -> None:
     op.create_table(
         "visits",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("ehr", sa.Text(), nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=True),
@@ -104,7 +105,7 @@ def upgrade() -> None:
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("updated_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visits")),
-        sa.UniqueConstraint("key", name=op.f("uq_visits_key")),
+        sa.UniqueConstraint("ehr", "key", name=op.f("uq_visits_ehr_key")),
     )
     op.create_index("ix_visits_due", "visits", ["next_at"], unique=False)
     op.create_index("ix_visits_state", "visits", ["state", "updated_at"], unique=False)
@@ -198,6 +199,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_events_visit_id"), "events", ["visit_id"], unique=False)
     op.create_table(
         "facts",
+        sa.Column("ehr", sa.String(length=512), nullable=False),
         sa.Column("resource_type", sa.String(length=64), nullable=False),
         sa.Column("resource_id", sa.String(length=64), nullable=False),
         sa.Column("visit_id", sa.String(length=36), nullable=False),
@@ -206,7 +208,7 @@ def upgrade() -> None:
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("resource", JSON, nullable=True),
         sa.ForeignKeyConstraint(["visit_id"], ["visits.id"], name=op.f("fk_facts_visit_id")),
-        sa.PrimaryKeyConstraint("resource_type", "resource_id", name=op.f("pk_facts")),
+        sa.PrimaryKeyConstraint("ehr", "resource_type", "resource_id", name=op.f("pk_facts")),
     )
     op.create_index(op.f("ix_facts_visit_id"), "facts", ["visit_id"], unique=False)
     op.create_table(

@@ -1,0 +1,135 @@
+"""The latest word on each resource, and the visits that it wakes.
+
+Locks are taken in one order everywhere: resources by name, then visits by id. Two writers may want the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, null, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database.schema import clock
+from adapters.database.workflow_tables import facts, steps, visits
+from service.workflow.visit import Fact, is_newer, meaning, visit_id
+
+Claim = tuple[str, str | None]
+"""A resource (`Type/id`) and the key of the visit that it belongs to now; None: the one it belonged to so far."""
+
+
+async def lock(connection: AsyncConnection, ehr: str, claims: Sequence[Claim]) -> list[str]:
+    """The id of each claim's visit, made if need be. From here to the commit nobody else writes about these
+    resources, nor about the visits that they belong or belonged to."""
+    if connection.dialect.name == "postgresql":
+        for name in sorted({reference for reference, _ in claims}):
+            await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{ehr}|{name}", 0))))
+    before = await _visits_so_far(connection, ehr, [reference for reference, _ in claims])
+    keys = {key or reference for reference, key in claims if key or reference not in before}
+    for key in sorted(keys, key=lambda key: visit_id(ehr, key)):
+        await _ensure_visit(connection, ehr, key)
+    own = [
+        visit_id(ehr, key) if key else before.get(reference) or visit_id(ehr, reference) for reference, key in claims
+    ]
+    wanted = sorted({*own, *before.values()})
+    await connection.execute(select(visits.c.id).where(visits.c.id.in_(wanted)).order_by(visits.c.id).with_for_update())
+    return own
+
+
+async def put_fact(
+    connection: AsyncConnection, ehr: str, visit: str, fact: Fact, seen: Fact | None = None
+) -> list[str]:
+    """Stores a fact where it is news; returns the visits that it makes due. A resource that moved wakes both visits.
+
+    `seen` is given for what was read from the EHR: where nothing else was stored since, the EHR is right even about a
+    version that an event claimed to be older. Call `lock` first.
+    """
+    here = _row_of(ehr, fact)
+    row = (await connection.execute(select(facts).where(here))).mappings().one_or_none()
+    values = {
+        "visit_id": visit, "version": fact.version, "last_updated": fact.last_updated, "deleted": fact.deleted, "resource": fact.resource,
+    }  # fmt: skip
+    if row is None:
+        names = {"ehr": ehr, "resource_type": fact.type, "resource_id": fact.id}
+        await connection.execute(insert(facts).values(**names, **values))
+        return await wake(connection, [visit])
+    known = as_fact(row)
+    unmoved = row["visit_id"] == visit
+    if (
+        unmoved
+        and fact.deleted == known.deleted
+        and (fact.deleted or (fact.resource and meaning(fact) == meaning(known)))
+    ):
+        return []
+    if not is_newer(fact, known) and (seen is None or known != seen):
+        return []
+    if fact.deleted and fact.resource is None:
+        values |= {"resource": known.resource, "version": fact.version or known.version, "last_updated": fact.last_updated or known.last_updated}  # fmt: skip
+    await connection.execute(update(facts).where(here).values(values))
+    return await wake(connection, sorted({visit, row["visit_id"]}))
+
+
+async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:
+    """Makes visits due; one that has neither Media nor work is settled at once: it has no recording. Returns the due ones."""
+    held = and_(visits.c.lease_until.is_not(None), visits.c.lease_until > clock())
+    to_do = or_(
+        exists().where(facts.c.visit_id == visits.c.id, facts.c.resource_type == "Media"),
+        exists().where(steps.c.visit_id == visits.c.id),
+        held,
+    )
+    no_longer = visits.c.reason == "no_recording"
+    await connection.execute(
+        update(visits)
+        .where(visits.c.id.in_(ids))
+        .values(
+            revision=visits.c.revision + 1,
+            next_at=case((to_do, clock()), else_=null()),
+            state=case((held, visits.c.state), (to_do, "waiting"), else_="done"),
+            reason=case((~to_do, "no_recording"), (no_longer, null()), else_=visits.c.reason),
+            attempts=0,
+            updated_at=clock(),
+        )
+    )
+    due = await connection.execute(select(visits.c.id).where(visits.c.id.in_(ids), visits.c.next_at.is_not(None)))
+    return [row[0] for row in due]
+
+
+def as_fact(row: Any) -> Fact:
+    return Fact(
+        row["resource_type"], row["resource_id"], row["version"], row["last_updated"], row["deleted"], row["resource"]
+    )
+
+
+def _row_of(ehr: str, fact: Fact) -> ColumnElement[bool]:
+    return (facts.c.ehr == ehr) & (facts.c.resource_type == fact.type) & (facts.c.resource_id == fact.id)
+
+
+async def _visits_so_far(connection: AsyncConnection, ehr: str, references: Sequence[str]) -> dict[str, str]:
+    pairs = [tuple(reference.split("/", 1)) for reference in references]
+    query = select(facts.c.resource_type, facts.c.resource_id, facts.c.visit_id).where(
+        facts.c.ehr == ehr, tuple_(facts.c.resource_type, facts.c.resource_id).in_(pairs)
+    )
+    return {f"{kind}/{ident}": visit for kind, ident, visit in await connection.execute(query)}
+
+
+async def _ensure_visit(connection: AsyncConnection, ehr: str, key: str) -> None:
+    values = {
+        "id": visit_id(ehr, key),
+        "ehr": ehr,
+        "key": key,
+        "state": "waiting",
+        "fence": 0,
+        "revision": 0,
+        "attempts": 0,
+    }
+    await connection.execute(_insert(connection)(visits).values(values).on_conflict_do_nothing())
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as dialect_insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
+    return dialect_insert
