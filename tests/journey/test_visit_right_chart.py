@@ -1,0 +1,133 @@
+"""The EHR decides whose chart it is, whatever version an event claims; and what is restored gets a note again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from tests.journey.hospital import COUGH, Hospital, open_hospital
+
+
+async def two_patients(hospital: Hospital) -> None:
+    for patient in ("p1", "p2"):
+        await hospital.put({"resourceType": "Patient", "id": patient})
+
+
+@pytest.mark.parametrize("version", ["1", "99"])
+async def test_an_event_that_names_another_patient_than_the_ehr_files_nothing_for_that_patient(
+    hospital: Hospital, version: str
+) -> None:
+    await two_patients(hospital)
+    encounter = await hospital.admit(patient="p1")
+    media = await hospital.record()
+    media = await hospital.put({name: value for name, value in media.items() if name != "subject"})
+    await hospital.tell({**encounter, "subject": {"reference": "Patient/p2"}, "meta": {"versionId": version}}, media)
+    await hospital.until("parked", reason="subject_changed")
+    assert [n["subject"]["reference"] for n in await hospital.notes() if n["status"] == "current"] in (
+        [],
+        ["Patient/p1"],
+    )
+
+
+async def test_an_event_cannot_complete_what_the_ehr_calls_an_error(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.put({**media, "status": "entered-in-error"})
+    await hospital.tell(encounter, {**media, "meta": {"versionId": "9"}})
+    await hospital.until("cancelled", reason="recordings_withdrawn")
+    assert await hospital.notes() == []
+
+
+async def test_an_event_cannot_keep_a_finished_encounter_open(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell({**encounter, "status": "in-progress", "meta": {"versionId": "9"}}, media)
+    await hospital.until("done")
+    assert len(await hospital.notes()) == 1
+
+
+async def test_a_recording_that_moved_in_the_ehr_is_filed_where_it_is_now(hospital: Hospital) -> None:
+    first, _ = await hospital.admit("e1"), await hospital.admit("e2")
+    media = await hospital.record(encounter="e1")
+    moved = await hospital.put({**media, "encounter": {"reference": "Encounter/e2"}})
+    await hospital.tell(first, media)
+    await hospital.until("done", "Encounter/e2")
+    await hospital.tell(moved)
+    assert await hospital.notes("e1") == []
+    (note,) = await hospital.notes("e2")
+    assert note["context"]["encounter"] == [{"reference": "Encounter/e2"}]
+
+
+async def test_a_recording_that_is_restored_gets_a_note_again(hospital: Hospital) -> None:
+    media = await hospital.record()
+    await hospital.tell(await hospital.admit(), media)
+    await hospital.until("done")
+    wrong = await hospital.put({**media, "status": "entered-in-error"})
+    await hospital.tell(wrong)
+    await hospital.until("cancelled")
+    await hospital.tell(await hospital.put({**wrong, "status": "completed"}))
+    await hospital.until("done")
+    assert [n["status"] for n in await hospital.notes()] == ["entered-in-error", "current"]
+
+
+async def test_a_second_recording_that_is_withdrawn_brings_the_first_note_back_anew(hospital: Hospital) -> None:
+    first = await hospital.record("m1")
+    await hospital.tell(await hospital.admit(), first)
+    await hospital.until("done")
+    second = await hospital.record("m2", turns=[("patient", "My knee hurts as well.")])
+    await hospital.tell(second)
+    await hospital.until("done")
+    await hospital.tell(await hospital.put({**second, "status": "entered-in-error"}))
+    await hospital.until("done")
+    notes = await hospital.notes()
+    assert [n["status"] for n in notes] == ["superseded", "superseded", "current"]
+    assert notes[2]["context"]["related"] == [{"reference": "Media/m1"}]
+    assert notes[2]["relatesTo"][0]["target"]["reference"] == f"DocumentReference/{notes[1]['id']}"
+
+
+async def test_an_edited_note_does_not_keep_the_others_standing(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, notes={"templates": ["corti-soap", "corti-patient-summary"]}) as hospital:
+        await two_patients(hospital)
+        media = await hospital.record()
+        await hospital.tell(await hospital.admit(), media)
+        await hospital.until("done")
+        signed, untouched = await hospital.notes()
+        await hospital.put({**signed, "docStatus": "final"})
+        await hospital.tell(await hospital.put({**media, "subject": {"reference": "Patient/p2"}}))
+        visit = await hospital.until("parked", reason="subject_mismatch")
+        assert [n["status"] for n in await hospital.notes()] == ["current", "entered-in-error"]
+        assert f"DocumentReference/{signed['id']}" in visit["detail"]
+        assert untouched["status"] == "current"
+
+
+@pytest.mark.parametrize("subject", ["https://other.example/fhir/Patient/1", "Group/g1"])
+async def test_a_subject_that_is_no_patient_of_ours_any_more_takes_the_note_back(
+    hospital: Hospital, subject: str
+) -> None:
+    alarms = REGISTRY.get_sample_value("ambient_subject_mismatch_total")
+    encounter = await hospital.admit()
+    await hospital.tell(encounter, await hospital.record())
+    await hospital.until("done")
+    await hospital.tell(await hospital.put({**encounter, "subject": {"reference": subject}}))
+    await hospital.until("parked")
+    assert [n["status"] for n in await hospital.notes()] == ["entered-in-error"]
+    assert REGISTRY.get_sample_value("ambient_subject_mismatch_total") == alarms + 1
+
+
+async def test_a_corrected_subject_gets_its_note_again(hospital: Hospital) -> None:
+    await two_patients(hospital)
+    media = await hospital.record(turns=COUGH)
+    await hospital.tell(await hospital.admit(), media)
+    await hospital.until("done")
+    wrong = await hospital.put({**media, "subject": {"reference": "Patient/p2"}})
+    await hospital.tell(wrong)
+    await hospital.until("parked", reason="subject_mismatch")
+    await hospital.tell(await hospital.put({**wrong, "subject": {"reference": "Patient/p1"}}))
+    await hospital.until("done")
+    assert [n["status"] for n in await hospital.notes()] == ["entered-in-error", "current"]
+
+
+async def test_an_image_is_no_recording(hospital: Hospital) -> None:
+    image = await hospital.record(content={"contentType": "image/jpeg", "url": "Binary/b-m1"})
+    await hospital.tell(await hospital.admit(), image)
+    await hospital.until("done", reason="no_recording")
