@@ -30,11 +30,11 @@ run: .venv/.done ## serve on 127.0.0.1:8000 with embedded defaults until interru
 
 test: .venv/.done ## every test: unit and journey, then speech, chart, and integration on private RabbitMQ and PostgreSQL nodes
 	$(BIN)/python -m tests.nodes.install
-	$(BIN)/python -m pytest -n 2 tests/unit tests/journey $(FAST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
 	$(BIN)/python -m pytest tests/integration tests/deploy tests/unit tests/journey -m "slow or integration or deploy"
 
 test-fast: .venv/.done ## unit and journey tests alone
-	$(BIN)/python -m pytest -n 2 tests/unit tests/journey $(FAST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
 
 check: .venv/.done ## lint, format, types, import contracts, chart, stale generated files
 	$(BIN)/ruff check .

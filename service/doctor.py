@@ -11,10 +11,10 @@ from http.client import HTTPException
 
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
-from service.main import Opening, refuse_unknown
+from service.main import Opening
 from service.settings import Settings, ehr_name
 from service.telemetry import describe
-from service.unsafe_settings import refuse_unsafe
+from service.unsafe_settings import refuse_unknown, refuse_unsafe
 
 _PATIENCE = 30.0
 
@@ -105,10 +105,6 @@ async def _engine(opening: Opening) -> str:
     if engine.url != "embedded":
         refuse_unknown(notes.templates, await ambient.template_keys())
         return f"{engine.url} answers"
-    if not await asyncio.to_thread(rooms.transcriber.supports, notes.language):
-        raise BadConfiguration(
-            f"AMBIENT_NOTES__LANGUAGE={notes.language}: speech model {engine.speech_model} does not understand it"
-        )
     return f"embedded, speech model {engine.speech_model}"
 
 

@@ -42,7 +42,7 @@ from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
 from service.later import Later
 from service.settings import SANDBOX_PATH, Settings, ehr_base, ehr_name
-from service.unsafe_settings import is_loopback, refuse_unsafe
+from service.unsafe_settings import is_loopback, refuse_unknown, refuse_unsafe
 from service.workflow.intake import Intake
 from service.workflow.ports import Ambient, Broker, Ehr
 from service.workflow.runner import Runner
@@ -203,6 +203,7 @@ class Opening:
     def ambient(self, rooms: AmbientRooms) -> Ambient:
         if self.settings.engine.url == "embedded":
             refuse_unknown(self.settings.notes.templates, [template.key for template in bundled_templates().all()])
+            refuse_language(rooms.transcriber, self.settings.notes.language)
         else:
             return self._ambient_client(_engine_auth(self.settings), None, self.settings.engine.url.rstrip("/") + "/")
         return cast(
@@ -319,13 +320,10 @@ def _mounted(sandbox: FastAPI) -> FastAPI:
     return outer
 
 
-def refuse_unknown(wished: list[str], offered: list[str]) -> None:
-    """Raises BadConfiguration for templates that the engine does not have."""
-    missing = sorted(set(wished) - set(offered))
-    if missing:
-        raise BadConfiguration(
-            f"AMBIENT_NOTES__TEMPLATES: the engine has no {', '.join(missing)}; it has {', '.join(sorted(offered))}"
-        )
+def refuse_language(transcriber: Transcriber, language: str) -> None:
+    """Raises BadConfiguration when the speech model is not there, or does not understand the language."""
+    if not transcriber.supports(language):
+        raise BadConfiguration(f"AMBIENT_NOTES__LANGUAGE={language}: the speech model does not understand it")
 
 
 def _writer() -> NoteWriter:

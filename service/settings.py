@@ -6,7 +6,9 @@ directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/setti
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -295,8 +297,36 @@ class Settings(BaseSettings):
         return init_settings, _FileSecrets(settings_cls)
 
 
+def _refuse_misspelt() -> None:
+    """Raises BadConfiguration for a variable that was surely meant for us. Others may bear our prefix by chance, as
+    those do that Kubernetes makes for a Service of our name."""
+    known = set(_names(Settings, "AMBIENT"))
+    joined = {re.sub("_+", "_", name): name for name in known}
+    for name in sorted(name.upper() for name in os.environ if name.upper().startswith("AMBIENT_")):
+        if name in known or name.removesuffix("_FILE").lower() in _SECRETS or name.startswith("AMBIENT_API__CLIENTS__"):
+            continue
+        meant = joined.get(re.sub("_+", "_", name))
+        if meant or "__" in name:
+            raise BadConfiguration(
+                f"{name} is not a setting" + (f": write {meant}" if meant else "; docs/settings.md lists them")
+            )
+
+
+def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        full, kind = (
+            f"{prefix}_{name.upper()}" if prefix == "AMBIENT" else f"{prefix}__{name.upper()}",
+            field.annotation,
+        )
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _names(kind, full)
+        else:
+            yield full
+
+
 def read_settings(**parts: Any) -> Settings:
     """The settings of this process. Raises BadConfiguration with one line per wrong setting, values left out."""
+    _refuse_misspelt()
     try:
         return Settings(**parts)
     except SettingsError as error:

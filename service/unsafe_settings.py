@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 
 from service.errors import BadConfiguration
 from service.settings import Settings
@@ -36,6 +37,9 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
         raise BadConfiguration(
             "AMBIENT_EHR__BASE_URL=sandbox is refused beyond loopback: name the EHR, or set AMBIENT_EHR__ALLOW_SANDBOX=true"
         )
+    key_file = settings.api.signing_key_file
+    if key_file and not os.access(key_file, os.R_OK):
+        raise BadConfiguration(f"AMBIENT_API__SIGNING_KEY_FILE={key_file} cannot be read")
     if role in ("api", "worker"):
         _refuse_unshared(settings, role)
 
@@ -49,4 +53,13 @@ def _refuse_unshared(settings: Settings, role: str) -> None:
     if settings.database.url.startswith("sqlite"):
         raise BadConfiguration(
             f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`"
+        )
+
+
+def refuse_unknown(wished: list[str], offered: list[str]) -> None:
+    """Raises BadConfiguration for templates that the engine does not have."""
+    missing = sorted(set(wished) - set(offered))
+    if missing:
+        raise BadConfiguration(
+            f"AMBIENT_NOTES__TEMPLATES: the engine has no {', '.join(missing)}; it has {', '.join(sorted(offered))}"
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from adapters.database.database import Database
 from service.settings import Log, read_settings
@@ -17,6 +19,11 @@ gc.set_threshold(
     50_000, 20, 20
 )  # a test makes many objects and keeps few: looking less often saves a tenth of the time
 DEMO = Path(__file__).parent.parent / "service" / "demo"
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of production."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

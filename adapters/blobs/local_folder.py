@@ -31,7 +31,14 @@ class LocalFolder:
         scheme, _, folder = url.partition(":")
         if scheme != "file" or not folder:
             raise BadConfiguration("AMBIENT_BLOBS__URL: write file:FOLDER")
-        return cls(Path(folder.removeprefix("//")))
+        path = Path(folder.removeprefix("//"))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadConfiguration(f"AMBIENT_BLOBS__URL: {path} cannot be made: {error.strerror}") from None
+        if not os.access(path, os.W_OK):
+            raise BadConfiguration(f"AMBIENT_BLOBS__URL: {path} cannot be written")
+        return cls(path)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], limit: int) -> StoredBlob:
         """Streams to storage; visible only once complete and on disk. Raises TooLarge beyond `limit` bytes."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from service.errors import Retryable
+from service.errors import BadConfiguration, Retryable
 from service.settings import Database as DatabaseSettings
 
 
@@ -88,11 +88,18 @@ def _engine(url: URL, pool: int) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
         return create_async_engine(url, pool_size=pool, max_overflow=0, pool_pre_ping=False, hide_parameters=True)
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database).parent)
     engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 30})
     event.listen(engine.sync_engine, "connect", _sqlite_on_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_on_begin)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfiguration(f"AMBIENT_DATABASE__URL: {folder} cannot be made: {error.strerror}") from None
 
 
 def _sqlite_on_connect(connection: Any, _: Any) -> None:

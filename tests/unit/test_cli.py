@@ -22,6 +22,8 @@ from service.events.reading import read_events
 from service.settings import read_settings
 from tests.scratch import scratch_database
 
+pytestmark = pytest.mark.slow
+
 MEDIA = {
     "resourceType": "Media",
     "id": "m1",

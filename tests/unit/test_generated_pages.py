@@ -9,6 +9,8 @@ import pytest
 
 from docs import generate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:

@@ -37,6 +37,7 @@ ANSWERED = [
     ("Any chest pain?", "Yeah, no.", 'answers "Yeah, no."', ["Denies", "Reports"]),
     ("Any chest pain?", "No, I do.", 'answers "No, I do."', ["Denies", "Reports"]),
     ("Any chest pain?", "Yes, I don't.", 'answers "Yes, I don\'t."', ["Denies", "Reports"]),
+    ("Do you want me to stop the metoprolol?", "No.", 'answers "No."', ["Does not want", "Denies"]),
     ("Any chest pain?", "No idea.", 'No idea', ["Denies", "Reports"]),
     ("Any chest pain?", "No more than usual.", 'answers "No more than usual."', ["Denies", "Reports"]),
     ("Any chest pain?", "I'm not sure.", 'answers "I\'m not sure."', ["Denies", "Reports"]),

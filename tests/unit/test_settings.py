@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,22 @@ def test_a_worker_may_listen_beyond_loopback_since_it_serves_probes_alone() -> N
     refuse_unsafe(settings, "worker")
     with pytest.raises(BadConfiguration):
         refuse_unsafe(settings, "api")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("AMBIENT_BROKER_URL", "write AMBIENT_BROKER__URL"), ("AMBIENT_BROKR__URL", "docs/settings.md"), ("AMBIENT_EHR__AUTH_METHOD", "write AMBIENT_EHR__AUTH__METHOD")],
+)  # fmt: skip
+def test_a_misspelt_variable_is_named_with_the_right_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, advice: str
+) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(BadConfiguration, match=re.escape(advice)):
+        read_settings()
+
+
+def test_a_variable_that_kubernetes_makes_for_a_service_of_our_name_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AMBIENT_FHIR_SERVICE_HOST", "10.0.0.1")
+    read_settings()

@@ -72,6 +72,8 @@ QUALIFIES = re.compile(
 )
 
 NEGATED = re.compile(r"n't\b|\b(?:not|no|never|without|nor)\b", re.IGNORECASE)
+OF_THE_ASKER = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE)
+"""Turned into a statement about the patient, the asker's own words would point to the wrong person."""
 SEVERAL = re.compile(
     r"\b(?:and|or),? (?:do|does|did|are|is|have|has|any|were|was|can|how|what|when|where)\b|\bor not\b", re.IGNORECASE
 )
@@ -140,6 +142,8 @@ def _polar(question: str, reply: Reply) -> Fused | None:
 def _is_simple(question: str, reply: Reply) -> bool:
     """Whether a yes or no to this question has one meaning only."""
     if NEGATED.search(question) or SEVERAL.search(question) or len(question.split()) > LONGEST_QUESTION:
+        return False
+    if OF_THE_ASKER.search(question):
         return False
     if reply.rest and (WAVERS.match(reply.rest) or ECHO_YES.match(reply.rest) or ECHO_NO.match(reply.rest)):
         return False
