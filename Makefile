@@ -30,6 +30,7 @@ run: .venv/.done ## serve on 127.0.0.1:8000 with embedded defaults until interru
 
 test: .venv/.done ## every test: unit and journey, then speech, chart, and integration on private RabbitMQ and PostgreSQL nodes
 	$(BIN)/python -m tests.nodes.install
+	@$(BIN)/python -m pytest --collect-only -qq tests > .venv/collected || { cat .venv/collected; exit 1; } # compiles once what each worker would
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
 	$(BIN)/python -m pytest tests/integration tests/deploy tests/unit tests/journey -m "slow or integration or deploy"
 

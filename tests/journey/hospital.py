@@ -138,7 +138,7 @@ class Hospital:
         self, state: str, key: str = "Encounter/e1", reason: str | None = None, seconds: float = 10
     ) -> Json:
         """The visit, once it is in this state (for this reason) and nothing about it is due."""
-        for _ in range(int(seconds / 0.04)):
+        for _ in range(int(seconds / 0.05)):
             shown = await self.house.visits.show_visit(key)
             if (
                 shown
@@ -147,7 +147,7 @@ class Hospital:
                 and (state == "waiting" or shown["nextAt"] is None)
             ):
                 return shown
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.05)
         raise AssertionError(f"{key} is not {state} ({reason}) after {seconds} s but {shown}")
 
     async def notes(self, encounter: str = "e1") -> list[Json]:

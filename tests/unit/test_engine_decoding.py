@@ -15,6 +15,8 @@ from service.ambient.ports import AudioFacts
 from service.errors import BadAudio
 from tests.conftest import DEMO
 
+pytestmark = pytest.mark.slow
+
 FORMATS = [
     ("wav", "wav", "pcm_s16le", 16000),
     ("mulaw.wav", "wav", "pcm_mulaw", 8000),
