@@ -263,19 +263,11 @@ class Opening:
     async def start_work(self, house: House) -> None:
         """Runners first, so that what the consumer takes in finds them running."""
         settings = self.settings
-        destination = Destination(house.ehr, load_profile(settings.ehr.profile), settings.ehr.author)
-        visits = SqlVisits(self.database)
+        profile, visits, lease = load_profile(settings.ehr.profile), SqlVisits(self.database), settings.worker.lease
 
         def work_on(visit: Visit) -> Work:
-            return Work(
-                visit,
-                visits,
-                house.ambient,
-                destination,
-                settings.notes,
-                settings.engine.participants,
-                settings.worker.lease,
-            )
+            destination = Destination(house.ehr, profile, settings.ehr.author)
+            return Work(visit, visits, house.ambient, destination, settings.notes, settings.engine.participants, lease)
 
         await self.stack.enter_async_context(Runner.running(visits, settings.worker, work_on, house.wake))
         intake = Intake(
