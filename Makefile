@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python
 FAST := -m "not slow"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast check fix generate lock clean
+.PHONY: help setup demo run test test-fast check bench fix generate lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r t d; do printf '  make %-18s %s\n' "$$t" "$$d"; done
@@ -47,6 +47,10 @@ check: .venv/.done ## lint, format, types, import contracts, chart, stale genera
 	@for major in 4 3; do helm=$$($(BIN)/python tests/deploy/unpack_helm.py $$major) || exit 1; \
 	  for values in helm/ci/*-values.yaml; do $$helm lint --strict helm -f $$values || exit 1; done; done
 	$(BIN)/python -m docs.generate --check
+
+bench: .venv/.done ## benchmarks, one JSON line each, ratios measured in the same run
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.speech
 
 fix: .venv/.done ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
