@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 
@@ -12,10 +11,11 @@ class Later:
 
     def __init__(self, make: Callable[[], object]) -> None:
         self._make = make
-
-    @cached_property
-    def _made(self) -> object:
-        return self._make()
+        self._made: object = None
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self._made is None:
+            self._made = self._make()
         return getattr(self._made, name)

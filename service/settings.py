@@ -302,8 +302,13 @@ def _refuse_misspelt() -> None:
     those do that Kubernetes makes for a Service of our name."""
     known = set(_names(Settings, "AMBIENT"))
     joined = {re.sub("_+", "_", name): name for name in known}
-    for name in sorted(name.upper() for name in os.environ if name.upper().startswith("AMBIENT_")):
-        if name in known or name.removesuffix("_FILE").lower() in _SECRETS or name.startswith("AMBIENT_API__CLIENTS__"):
+    folder = os.environ.get("AMBIENT_SECRETS_DIR")
+    given = {name.upper(): value for name, value in os.environ.items()}
+    given |= {file.name.upper(): "" for file in _files(Path(folder))} if folder else {}
+    for name in sorted(name for name in given if name.startswith("AMBIENT_")):
+        secret = name.removesuffix("_FILE").lower() in _SECRETS
+        by_kubernetes = "_SERVICE_" in name or given[name].startswith(("tcp://", "udp://"))
+        if name in known or secret or by_kubernetes or name.startswith("AMBIENT_API__CLIENTS__"):
             continue
         meant = joined.get(re.sub("_+", "_", name))
         if meant or "__" in name:
@@ -318,10 +323,9 @@ def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
             f"{prefix}_{name.upper()}" if prefix == "AMBIENT" else f"{prefix}__{name.upper()}",
             field.annotation,
         )
+        yield full
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from _names(kind, full)
-        else:
-            yield full
 
 
 def read_settings(**parts: Any) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -77,11 +77,21 @@ def _unavailable_is_retryable() -> Iterator[None]:
     """A lost connection, a failover, a deadlock's victim or a full pool may pass; a wrong statement or value may not."""
     try:
         yield
-    except (IntegrityError, DataError, ProgrammingError):
-        raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        cause = getattr(error, "orig", None) or error
+    except DBAPIError as error:
+        if not _may_pass(error):
+            raise
+        cause = getattr(error.orig, "__cause__", None) or error.orig
         raise Retryable("database_unavailable", type(cause).__name__) from error
+    except (PoolTimeout, OSError) as error:
+        raise Retryable("database_unavailable", type(error).__name__) from error
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """By SQLSTATE class (PostgreSQL, appendix A): connection, rollback, resources, operator's intervention, lock."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if error.connection_invalidated or state.startswith(("08", "40", "53", "57", "55P03")):
+        return True
+    return not state and isinstance(error, OperationalError | InterfaceError)
 
 
 def _engine(url: URL, pool: int) -> AsyncEngine:

@@ -19,9 +19,9 @@ Claim = tuple[str, str | None]
 """A resource (`Type/id`) and the key of the visit that it belongs to now; None: the one it belonged to so far."""
 
 
-async def lock(connection: AsyncConnection, ehr: str, claims: Sequence[Claim]) -> list[str]:
+async def lock(connection: AsyncConnection, ehr: str, claims: Sequence[Claim], also: Sequence[str] = ()) -> list[str]:
     """The id of each claim's visit, made if need be. From here to the commit nobody else writes about these
-    resources, nor about the visits that they belong or belonged to."""
+    resources, nor about the visits that they belong or belonged to, nor `also` those with these ids."""
     if connection.dialect.name == "postgresql":
         for name in sorted({reference for reference, _ in claims}):
             await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{ehr}|{name}", 0))))
@@ -32,7 +32,7 @@ async def lock(connection: AsyncConnection, ehr: str, claims: Sequence[Claim]) -
     own = [
         visit_id(ehr, key) if key else before.get(reference) or visit_id(ehr, reference) for reference, key in claims
     ]
-    wanted = sorted({*own, *before.values()})
+    wanted = sorted({*own, *before.values(), *also})
     await connection.execute(select(visits.c.id).where(visits.c.id.in_(wanted)).order_by(visits.c.id).with_for_update())
     return own
 
@@ -55,18 +55,14 @@ async def put_fact(
         await connection.execute(insert(facts).values(**names, **values))
         return await wake(connection, [visit])
     known = as_fact(row)
-    unmoved = row["visit_id"] == visit
-    if (
-        unmoved
-        and fact.deleted == known.deleted
-        and (fact.deleted or (fact.resource and meaning(fact) == meaning(known)))
-    ):
-        return []
+    unmoved = row["visit_id"] == visit and fact.deleted == known.deleted
     if not is_newer(fact, known) and (seen is None or known != seen):
         return []
     if fact.deleted and fact.resource is None:
         values |= {"resource": known.resource, "version": fact.version or known.version, "last_updated": fact.last_updated or known.last_updated}  # fmt: skip
     await connection.execute(update(facts).where(here).values(values))
+    if unmoved and (fact.deleted or (fact.resource is not None and meaning(fact) == meaning(known))):
+        return []  # a newer version that says the same: worth remembering, so that an older one is known to be older
     return await wake(connection, sorted({visit, row["visit_id"]}))
 
 
@@ -118,7 +114,8 @@ async def _ensure_visit(connection: AsyncConnection, ehr: str, key: str) -> None
         "id": visit_id(ehr, key),
         "ehr": ehr,
         "key": key,
-        "state": "waiting",
+        "state": "done",
+        "reason": "no_recording",
         "fence": 0,
         "revision": 0,
         "attempts": 0,

@@ -74,7 +74,7 @@ class SqlVisits:
 
     async def note_fact(self, visit: Visit, read: Fact, key: str, ehr: str) -> bool:
         async with self.database.transaction() as connection:
-            (own,) = await lock(connection, ehr, [(read.reference, key)])
+            (own,) = await lock(connection, ehr, [(read.reference, key)], also=[visit.id])
             await _hold(connection, visit)
             seen = next((fact for fact in visit.facts if fact.reference == read.reference), None)
             return bool(await put_fact(connection, ehr, own, read, seen))
@@ -100,6 +100,8 @@ class SqlVisits:
 
     async def release(self, owner: str) -> int:
         async with self.database.transaction() as connection:
+            mine = select(visits.c.id).where(visits.c.owner == owner).order_by(visits.c.id).with_for_update()
+            await connection.execute(mine)
             released = await connection.execute(
                 update(visits)
                 .where(visits.c.owner == owner)

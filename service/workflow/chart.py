@@ -61,8 +61,9 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
     references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
     for reference in references:
         if await learn(work, await _still_there(work, reference)):
-            raise NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+            raise NotYet("changed_meanwhile", after=0)
     patient = await _still_there(work, chart.patient)
+    await refuse_overtaken(work)
     if patient.deleted:
         raise NeedsPerson("patient_gone", f"{chart.patient} is no longer in the EHR")
     if any(link.get("type") == "replaced-by" for link in mappings(patient.resource, "link")):
@@ -81,6 +82,8 @@ async def _still_there(work: Work, reference: str) -> Fact:
 async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
     """Why the visit is not to have notes. Takes them back where the Encounter never was; a cancelled one is a person's call."""
     status = _status(encounter)
+    if status in ("entered-in-error", "cancelled"):
+        await look_again(work, work.visit.key)
     if status == "entered-in-error":
         await retract_all(work)
         return "encounter_entered_in_error"
@@ -112,10 +115,13 @@ async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -
             _refuse_change(work, subject)
             return subject
     except NeedsPerson as wrong:
+        for fact in ([encounter] if encounter else []) + list(recordings.all):
+            await look_again(work, fact.reference)
         if filed_notes(work) or wrong.reason in ("subject_mismatch", "subject_changed"):
             WRONG_CHART.inc()
         await retract_all(work, because=wrong)
     await look_again(work, work.visit.key)
+    await retract_all(work)
     raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
 
 

@@ -8,7 +8,7 @@ from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import Json, string
 from service.fhir.references import ForeignBase, referenced
 from service.workflow.ports import Absent
-from service.workflow.visit import Fact
+from service.workflow.visit import Fact, meaning
 from service.workflow.work import Work
 
 
@@ -29,17 +29,20 @@ async def read_missing(work: Work) -> None:
 
 
 async def learn(work: Work, fact: Fact) -> bool:
-    """Takes over what the EHR says now, whatever an event said; True when that was news.
+    """Takes over what the EHR says now, whatever an event said; True when this run did not know it.
 
     A Media that belongs to another visit is handed to it. Raises NotYet then: the next run starts without it.
     """
     home = _home_of(work, fact)
-    news = await work.visits.note_fact(work.visit, fact, home, work.ehr.name)
-    if news:
-        work.visit = replace(work.visit.knowing(fact), revision=work.visit.revision + 1)
+    if await work.visits.note_fact(work.visit, fact, home, work.ehr.name):
+        work.visit = replace(work.visit, revision=work.visit.revision + 1)
     if home != work.visit.key:
-        raise _changed(work)
-    return news
+        raise _changed()
+    known = next((own for own in work.visit.facts if own.reference == fact.reference), None)
+    if known and known.deleted == fact.deleted and (fact.deleted or meaning(known) == meaning(fact)):
+        return False
+    work.visit = work.visit.knowing(fact)
+    return True
 
 
 def _home_of(work: Work, fact: Fact) -> str:
@@ -53,24 +56,25 @@ def _home_of(work: Work, fact: Fact) -> str:
     return str(encounter) if encounter and encounter.type == "Encounter" else fact.reference
 
 
-def _changed(work: Work) -> NotYet:
-    return NotYet("changed_meanwhile", after=0, at_most=work.notes.incomplete_wait)
+def _changed() -> NotYet:
+    """The next run starts from the news; `outcomes` keeps runs apart while news keeps coming."""
+    return NotYet("changed_meanwhile", after=0)
 
 
 async def refuse_overtaken(work: Work) -> None:
     """Raises NotYet when facts arrived since this run began: a note is never drafted or filed from outdated ones."""
     if await work.visits.is_overtaken(work.visit):
-        raise _changed(work)
+        raise _changed()
 
 
 async def look_again(work: Work, reference: str) -> None:
-    """Reads what is being waited for from the EHR. Raises NotYet when it is news: the next run starts from it."""
+    """Reads what a decision hangs on from the EHR. Raises NotYet when it is news: the next run starts from it."""
     try:
         changed = await learn(work, await read_fact(work, reference))
     except Absent:
         return
     if changed:
-        raise _changed(work)
+        raise _changed()
 
 
 async def read_fact(work: Work, reference: str) -> Fact:

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from service.fhir.document_reference import note_identifier, search_token
+from service.fhir.elements import string
 from service.workflow.work import Result, Work
 
 
@@ -35,6 +37,23 @@ def filing_key(work: Work, template: str, revision: str) -> str:
     restored, get a new one under a new identifier."""
     taken_back = sum(step.partition("~")[0] == f"retired:{template}:{revision}" for step in work.results)
     return f"{template}:{revision}" + (f"~{taken_back}" if taken_back else "")
+
+
+async def find_unfinished(work: Work) -> None:
+    """A note that was sent and whose answer never came stands in the EHR all the same: what is to be taken back must
+    be known first. Finishes the step of each one that is found."""
+    for step in work.visit.steps.values():
+        kind, _, key = step.name.partition(":")
+        if kind != "filed" or step.name in work.results:
+            continue
+        identifier = note_identifier(work.ehr.name, work.visit.key, *key.split(":"))
+        for found in await work.ehr.find("DocumentReference", search_token(identifier)):
+            result: Result = {
+                "reference": f"DocumentReference/{string(found, 'id')}", "version": string(found, "meta", "versionId"),
+                "identifier": identifier, "media": [],
+            }  # fmt: skip
+            await work.visits.finish(work.visit, step.name, result)
+            work.results[step.name] = result
 
 
 def filed_notes(work: Work) -> list[FiledNote]:

@@ -21,14 +21,8 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement(state, reason, None, None, 0)
         case LostLease():
             return None
-        case NotYet(at_most=float() | int() as at_most) as wait if (
-            visit.waiting_for == wait.reason and visit.waited >= at_most
-        ):
-            return Settlement(
-                "parked", wait.reason, f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; "), None, 0
-            )
         case NotYet() as wait:
-            return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0, wait.reason)
+            return _wait(visit, wait)
         case Retryable() as failure if visit.attempts >= MOST_ATTEMPTS:
             return Settlement(
                 "parked",
@@ -52,6 +46,20 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement("parked", "configuration", str(wrong), None, 0)
         case bug:
             return Settlement("parked", "unexpected_error", "\n".join([describe(bug), *frames(bug)]), None, 0)
+
+
+def _wait(visit: Visit, wait: NotYet) -> Settlement:
+    """News during a run starts it again, ever later while news keeps coming; it leaves other waits' clocks alone."""
+    if wait.reason == "changed_meanwhile":
+        if visit.attempts >= MOST_ATTEMPTS:
+            detail = f"the EHR said something else at each of {visit.attempts} readings"
+            return Settlement("parked", wait.reason, detail, None, 0)
+        soon = min(0.05 * 2.0 ** min(visit.attempts, 13), LONGEST_BACKOFF)
+        return Settlement("waiting", wait.reason, None, soon, visit.attempts + 1, visit.waiting_for)
+    if wait.at_most is not None and visit.waiting_for == wait.reason and visit.waited >= wait.at_most:
+        detail = f"waited {visit.waited:.0f} s; {wait.detail}".rstrip("; ")
+        return Settlement("parked", wait.reason, detail, None, 0)
+    return Settlement("waiting", wait.reason, wait.detail or None, _next_look(visit, wait), 0, wait.reason)
 
 
 def _next_look(visit: Visit, wait: NotYet) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from service.workflow.chart import Chart, right_chart
 from service.workflow.document import draft_to_file, ensure_document
-from service.workflow.facts import follow_encounter, read_missing, refuse_overtaken
+from service.workflow.facts import follow_encounter, look_again, read_missing, refuse_overtaken
 from service.workflow.filed import content_revision
 from service.workflow.filing import ensure_filed
 from service.workflow.interaction import ensure_interaction
@@ -32,8 +32,8 @@ class Ending(NamedTuple):
 async def reconcile(work: Work) -> Ending:
     if not sort_media(work.visit.media).any:
         return await _nothing_to_hear(work)
-    await follow_encounter(work)
     await read_missing(work)
+    await follow_encounter(work)
     recordings = sort_media(work.visit.media)
     chart = await right_chart(work, recordings)
     if chart.withdrawn:
@@ -42,7 +42,12 @@ async def reconcile(work: Work) -> Ending:
 
 
 async def _nothing_to_hear(work: Work) -> Ending:
-    """No recording is here or coming: it never was, it was withdrawn, or it belongs to another visit now."""
+    """No recording is here or coming: it never was, it was withdrawn, or it belongs to another visit now.
+
+    An event's word alone withdraws nothing that the EHR still has.
+    """
+    for media in work.visit.media:
+        await look_again(work, media.reference)
     await retract_all(work)
     if not work.visit.encounter_id and not work.visit.facts:
         return Ending("cancelled", "moved_to_encounter")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import NeedsPerson, Retryable
+from service.errors import NeedsPerson, NotYet, Retryable
 from service.fhir.elements import string
-from service.workflow.filed import FiledNote, content_revision, filed_notes
+from service.workflow.filed import FiledNote, content_revision, filed_notes, find_unfinished
 from service.workflow.ports import Absent, AnswerLost, Changed
 from service.workflow.work import Result, Work
 
@@ -19,12 +19,14 @@ from service.workflow.work import Result, Work
 async def retract_all(work: Work, because: NeedsPerson | None = None) -> None:
     """Every note of the visit becomes `entered-in-error`. Then raises `because`, if it is given; else NeedsPerson
     `note_edited` when a note had to be left to a person."""
+    await find_unfinished(work)
     await _retire_each(work, [(note, "entered-in-error") for note in filed_notes(work)], because)
 
 
 async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None:
     """Every note that does not rest on exactly these recordings: `superseded` where a newer one stands beside it.
     Raises NeedsPerson `note_edited` as `retract_all` does."""
+    await find_unfinished(work)
     standing = [
         (note, note.revision == content_revision(note.template, recordings.values())) for note in filed_notes(work)
     ]
@@ -63,16 +65,16 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
     async def update() -> Result:
         try:
             current = await work.ehr.read(note.reference)
-        except Absent:
-            return {"reference": note.reference, "status": "gone"}
+        except Absent as absent:
+            return _gone(work, note, absent)
         if current.get("status") in ("entered-in-error", "superseded"):
             return {"reference": note.reference, "status": current["status"]}
         _refuse_edited(current, note)
         work.guard()
         try:
             await work.ehr.update({**current, "status": status}, string(current, "meta", "versionId"))
-        except Absent:
-            return {"reference": note.reference, "status": "gone"}
+        except Absent as absent:
+            return _gone(work, note, absent)
         except Changed:
             raise NeedsPerson(
                 "note_edited", f"{note.reference} was changed in the EHR meanwhile: retract it there"
@@ -84,6 +86,13 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
         return {"reference": note.reference, "status": status}
 
     await work.once(f"retired:{note.key}", update)
+
+
+def _gone(work: Work, note: FiledNote, absent: Absent) -> Result:
+    """410 says that the note was deleted; 404 may be a replica that lags, or a right that is missing."""
+    if not absent.gone:
+        raise NotYet("note_not_in_ehr", after=30, detail=note.reference, at_most=work.notes.incomplete_wait)
+    return {"reference": note.reference, "status": "gone"}
 
 
 def _refuse_edited(current: Mapping[str, Any], note: FiledNote) -> None:

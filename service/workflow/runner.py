@@ -96,7 +96,7 @@ class Runner:
             outcome = error
         finally:
             renewing.cancel()
-        await self._settle(visit, outcome)
+        await self._settle(work.visit, outcome)
 
     async def _renew(self, work: Work, task: asyncio.Task[None] | None) -> None:
         """Keeps the lease while a step runs; when it is lost, the work on the visit ends at once."""

@@ -134,7 +134,7 @@ def _number(version: str | None) -> int | None:
 def meaning(fact: Fact) -> object:
     """What a resource says, without what servers change at every read: two facts of one meaning are the same news."""
     said = {name: value for name, value in (fact.resource or {}).items() if name not in ("meta", "text", "content")}
-    return said, content_key(fact)
+    return said, element(fact.resource, "content", "contentType"), content_key(fact)
 
 
 def content_key(media: Fact) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prometheus_client import REGISTRY
 
 from service.ambient.ports import AudioFacts, Segment, SpeechRequest
@@ -105,6 +106,13 @@ class Hospital:
     async def put(self, resource: Json) -> Json:
         filed = await self.house.ehr.update(resource, None)
         return await self.house.ehr.read(filed.reference)
+
+    async def delete(self, reference: str) -> None:
+        """Out of the EHR, which the workflow's own client never does."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.house.app), base_url=self.house.ehr.base_url + "/"
+        ) as ehr:
+            assert (await ehr.delete(reference)).is_success
 
     async def tell(self, *resources: Json, operation: str = "update") -> None:
         """Publishes an event for each resource, as it is."""

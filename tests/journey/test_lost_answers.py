@@ -91,3 +91,13 @@ async def test_a_retraction_whose_answer_was_lost_is_not_taken_for_a_persons_edi
     hospital.house.wake.set()
     await hospital.until("cancelled", reason="recordings_withdrawn")
     assert [note["status"] for note in await hospital.notes()] == ["entered-in-error"]
+
+
+async def test_a_note_whose_answer_was_lost_is_taken_back_as_well(hospital: Hospital) -> None:
+    media = await hospital.record()
+    hospital.house.ehr = LosesOneAnswer(hospital.house.ehr, "create_once", AnswerLost("ReadTimeout"))
+    await hospital.tell(await hospital.admit(), media)
+    await hospital.until("waiting", reason="answer_lost")
+    await hospital.tell(await hospital.put({**media, "status": "entered-in-error"}))
+    await hospital.until("cancelled", reason="recordings_withdrawn")
+    assert [note["status"] for note in await hospital.notes()] == ["entered-in-error"]

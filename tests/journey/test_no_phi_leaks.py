@@ -42,7 +42,8 @@ async def test_patient_data_reaches_the_note_and_nothing_else(tmp_path: Path) ->
             (note,) = await hospital.notes()
             await hospital.publish(f'{{"resourceType": "Media", "id": "{MARK}!", "status": "{MARK}"}}'.encode())
             await hospital.publish(f"{MARK} is not JSON".encode())
-            await hospital.tell({**media, "meta": {"versionId": "9"}, "subject": {"reference": f"Patient/{MARK}"}})
+            other = await hospital.put({**media, "subject": {"reference": f"Patient/{MARK}"}})
+            await hospital.tell(other)
             parked = await hospital.until("parked")
             letters = await hospital.house.letters.list_letters(None, 10, None)
     finally:

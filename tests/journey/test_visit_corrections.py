@@ -25,6 +25,7 @@ async def test_a_recording_entered_in_error_takes_its_note_back(hospital: Hospit
 
 async def test_a_deleted_recording_takes_its_note_back(hospital: Hospital) -> None:
     _, media = await filed(hospital)
+    await hospital.delete(f"Media/{media['id']}")
     await hospital.tell({"resourceType": "Media", "id": media["id"]}, operation="delete")
     await hospital.until("cancelled", reason="recordings_withdrawn")
     assert [n["status"] for n in await hospital.notes()] == ["entered-in-error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,62 @@ from tests.journey.hospital import COUGH, Hospital, open_hospital
 async def two_patients(hospital: Hospital) -> None:
     for patient in ("p1", "p2"):
         await hospital.put({"resourceType": "Patient", "id": patient})
+
+
+async def test_an_event_alone_withdraws_nothing_that_the_ehr_still_has(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(encounter, media)
+    await hospital.until("done")
+    for said in (
+        {**media, "status": "entered-in-error", "meta": {"versionId": "8"}},
+        {**media, "subject": {"reference": "Patient/p2"}, "meta": {"versionId": "9"}},
+        {**encounter, "status": "entered-in-error", "meta": {"versionId": "99"}},
+    ):
+        await hospital.tell(said)
+        await hospital.until("done")
+    assert [n["status"] for n in await hospital.notes()] == ["current"]
+
+
+async def test_versions_that_come_in_any_order_end_with_the_last_one(hospital: Hospital) -> None:
+    first = await hospital.record()
+    await hospital.tell(await hospital.admit(), first)
+    await hospital.until("done")
+    second = await hospital.put({**first, "status": "entered-in-error"})
+    third = await hospital.put({**second, "status": "completed"})
+    await hospital.tell(third, second)
+    await hospital.until("done")
+    assert (await hospital.notes())[-1]["status"] == "current"
+
+
+async def test_a_corrected_content_type_is_news(hospital: Hospital) -> None:
+    image = await hospital.record(content={"contentType": "image/jpeg", "url": "Binary/b-m1"})
+    await hospital.tell(await hospital.admit(), image)
+    await hospital.until("done", reason="no_recording")
+    sound = await hospital.put({**image, "content": {"contentType": "audio/ogg", "url": "Binary/b-m1"}})
+    await hospital.tell(sound)
+    await hospital.until("done", reason=None)
+    assert len(await hospital.notes()) == 1
+
+
+async def test_a_pointer_to_a_media_that_the_ehr_does_not_show_yet_waits(hospital: Hospital) -> None:
+    pointer = {"payload": {"operationType": "CREATE", "resourceId": "Media/m9", "payloadId": "Media/m9/_history/1"}}
+    await hospital.publish(json.dumps(pointer).encode())
+    await hospital.until("waiting", "Media/m9", reason="not_in_ehr")
+    await hospital.admit()
+    await hospital.record("m9")
+    await hospital.house.visits.retry_visit("Media/m9")
+    hospital.house.wake.set()
+    await hospital.until("done", "Encounter/e1")
+    assert len(await hospital.notes()) == 1
+
+
+async def test_a_subject_that_disappears_takes_the_note_with_it(hospital: Hospital) -> None:
+    encounter = await hospital.admit()
+    await hospital.tell(encounter, await hospital.record())
+    await hospital.until("done")
+    await hospital.tell(await hospital.put({name: value for name, value in encounter.items() if name != "subject"}))
+    await hospital.until("waiting", reason="encounter_without_subject")
+    assert [n["status"] for n in await hospital.notes()] == ["entered-in-error"]
 
 
 @pytest.mark.parametrize("version", ["1", "99"])
