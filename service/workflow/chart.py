@@ -10,7 +10,7 @@ from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
 from service.telemetry import WRONG_CHART
-from service.workflow.facts import learn, look_again, read_fact, refuse_overtaken
+from service.workflow.facts import look_again, read_fact, refuse_news, refuse_overtaken
 from service.workflow.filed import filed_notes
 from service.workflow.media import Recordings
 from service.workflow.ports import Absent
@@ -60,8 +60,7 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
     await refuse_overtaken(work)
     references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
     for reference in references:
-        if await learn(work, await _still_there(work, reference)):
-            raise NotYet("changed_meanwhile", after=0)
+        await refuse_news(work, await _still_there(work, reference))
     patient = await _still_there(work, chart.patient)
     await refuse_overtaken(work)
     if patient.deleted:

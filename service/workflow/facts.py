@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from service.errors import NeedsPerson, NotYet
@@ -67,14 +68,16 @@ async def refuse_overtaken(work: Work) -> None:
         raise _changed()
 
 
-async def look_again(work: Work, reference: str) -> None:
-    """Reads what a decision hangs on from the EHR. Raises NotYet when it is news: the next run starts from it."""
-    try:
-        changed = await learn(work, await read_fact(work, reference))
-    except Absent:
-        return
-    if changed:
+async def refuse_news(work: Work, fact: Fact) -> None:
+    """Takes over what the EHR says now. Raises NotYet when this run did not know it: the next run starts from it."""
+    if await learn(work, fact):
         raise _changed()
+
+
+async def look_again(work: Work, reference: str) -> None:
+    """Reads what a decision hangs on from the EHR, as `refuse_news` does; what the EHR does not show is no news."""
+    with suppress(Absent):
+        await refuse_news(work, await read_fact(work, reference))
 
 
 async def read_fact(work: Work, reference: str) -> Fact:

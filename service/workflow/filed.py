@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.fhir.document_reference import note_identifier, search_token
-from service.fhir.elements import string
+from service.fhir.elements import Json, string
+from service.workflow.ports import Filed
 from service.workflow.work import Result, Work
 
 
@@ -39,6 +40,22 @@ def filing_key(work: Work, template: str, revision: str) -> str:
     return f"{template}:{revision}" + (f"~{taken_back}" if taken_back else "")
 
 
+def identifier_of(work: Work, key: str) -> str:
+    """The business identifier of the note that is filed under this key."""
+    return note_identifier(work.ehr.name, work.visit.key, *key.split(":"))
+
+
+def found_result(found: Json, identifier: str, media: list[str]) -> Result:
+    """The result of a `filed:` step whose note was found in the EHR."""
+    filed = Filed(f"DocumentReference/{string(found, 'id')}", string(found, "meta", "versionId"), created=False)
+    return filed_result(filed, identifier, media)
+
+
+def filed_result(filed: Filed, identifier: str, media: list[str]) -> Result:
+    """`media`: what the note was drafted from, each as `heard` names it; empty where that is not known."""
+    return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
+
+
 async def find_unfinished(work: Work) -> None:
     """A note that was sent and whose answer never came stands in the EHR all the same: what is to be taken back must
     be known first. Finishes the step of each one that is found."""
@@ -46,12 +63,9 @@ async def find_unfinished(work: Work) -> None:
         kind, _, key = step.name.partition(":")
         if kind != "filed" or step.name in work.results:
             continue
-        identifier = note_identifier(work.ehr.name, work.visit.key, *key.split(":"))
+        identifier = identifier_of(work, key)
         for found in await work.ehr.find("DocumentReference", search_token(identifier)):
-            result: Result = {
-                "reference": f"DocumentReference/{string(found, 'id')}", "version": string(found, "meta", "versionId"),
-                "identifier": identifier, "media": [],
-            }  # fmt: skip
+            result = found_result(found, identifier, [])
             await work.visits.finish(work.visit, step.name, result)
             work.results[step.name] = result
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from service.errors import NeedsPerson, Retryable
 from service.fhir.codes import DEVICE_SYSTEM
-from service.fhir.document_reference import Note, document_reference, note_identifier, search_token
-from service.fhir.elements import string
+from service.fhir.document_reference import Note, document_reference, search_token
 from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
-from service.workflow.filed import filed_notes, filing_key, heard
+from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of
 from service.workflow.media import Recordings
-from service.workflow.ports import AnswerLost, Document, Filed
+from service.workflow.ports import AnswerLost, Document
 from service.workflow.work import Result, Work
 
 
@@ -34,7 +33,7 @@ async def ensure_filed(
     for the note before it sends another.
     """
     key = filing_key(work, template, revision)
-    identifier = note_identifier(work.ehr.name, work.visit.key, *key.split(":"))
+    identifier = identifier_of(work, key)
     media = [heard(recording) for recording in uploaded.values()]
 
     async def send() -> Result:
@@ -42,7 +41,7 @@ async def ensure_filed(
         resource = await asyncio.to_thread(_resource, work, chart, recordings, await draft(), template, identifier)
         work.guard()
         try:
-            return _filed(await work.ehr.create_once(resource, search_token(identifier)), identifier, media)
+            return filed_result(await work.ehr.create_once(resource, search_token(identifier)), identifier, media)
         except AnswerLost:
             raise Retryable("answer_lost", "the EHR did not answer the create; it will be looked for first") from None
 
@@ -52,10 +51,7 @@ async def ensure_filed(
             raise NeedsPerson(
                 "several_matches", f"{len(found)} notes carry identifier {identifier}: delete all but one"
             )
-        if not found:
-            return None
-        reference = f"DocumentReference/{string(found[0], 'id')}"
-        return _filed(Filed(reference, string(found[0], "meta", "versionId"), created=False), identifier, media)
+        return found_result(found[0], identifier, media) if found else None
 
     await work.once(f"filed:{key}", send, look)
 
@@ -93,7 +89,3 @@ def _authors(policy: str, practitioner: Mapping[str, Any] | None) -> list[Mappin
     }
     authors: list[Mapping[str, Any]] = [device] if "device" in policy else []
     return authors + ([practitioner] if practitioner and "practitioner" in policy else [])
-
-
-def _filed(filed: Filed, identifier: str, media: list[str]) -> Result:
-    return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
