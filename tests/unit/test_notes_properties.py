@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.engine.notes.statements import statements_of
+from adapters.engine.notes.utterances import utterances_of
 from adapters.engine.notes.writer import ExtractiveWriter
-from service.ambient.ports import Segment, Sentence
+from service.ambient.fact_groups import FACT_GROUPS
+from service.ambient.ports import GivenFact, Segment, Sentence
+from tests.note_briefs import ONE_FOR_EACH_GROUP, SOAP, SUMMARY
 
 WRITER = ExtractiveWriter()
-KEYS = sorted(WRITER.sections())
 
 GLUE_TEXT = (
     "patient doctor denies reports reported asked answers answered advised impression plan the their your you is are was "
@@ -41,6 +45,10 @@ QUESTIONS = st.sampled_from(
         "Are you taking any tablets?",
         "How high was the fever?",
         "Have you ever had asthma?",
+        "What brings you in today?",
+        "Any family history of heart disease?",
+        "What are you allergic to?",
+        "Are you worried about anything?",
     ]
 )
 ANSWERS = st.tuples(st.sampled_from(["Yes.", "No.", "No, ", "Yes, ", "Not really.", "I don't. "]), SPOKEN).map(" ".join)
@@ -66,11 +74,18 @@ ANYTHING = segments(
 
 
 def written(said: list[Segment]) -> list[Sentence]:
-    return [sentence for draft in WRITER.write(KEYS, said) for sentence in draft.sentences]
+    return [sentence for draft in WRITER.write([*SOAP, SUMMARY], said) for sentence in draft.sentences]
 
 
 def evidence_text(sentence: Sentence, said: list[Segment]) -> str:
     return " ".join(segment.text for segment in said if segment.id in sentence.evidence).replace("’", "'")
+
+
+def evidence_by_text(sentences: Iterable[Sentence]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for sentence in sentences:
+        found.setdefault(sentence.text, set()).update(sentence.evidence)
+    return found
 
 
 def stem(word: str) -> str:
@@ -119,8 +134,38 @@ def test_no_sentence_negates_what_was_not_negated(said: list[Segment]) -> None:
 @given(SPEECH)
 def test_findings_opinions_and_plans_rest_on_the_doctors_segments(said: list[Segment]) -> None:
     roles = {segment.id: segment.role for segment in said}
-    for draft in WRITER.write(["corti-objective", "corti-assessment", "corti-plan"], said):
+    for draft in WRITER.write(SOAP[1:], said):
         assert all(roles[name] == "doctor" for sentence in draft.sentences for name in sentence.evidence)
+
+
+@settings(max_examples=120, deadline=None)
+@given(SPEECH)
+def test_every_statement_is_in_one_known_group(said: list[Segment]) -> None:
+    assert {statement.group for statement in statements_of(utterances_of(said))} <= set(FACT_GROUPS)
+
+
+@settings(max_examples=120, deadline=None)
+@given(SPEECH)
+def test_a_section_holds_what_its_groups_hold_one_by_one(said: list[Segment]) -> None:
+    alone = {draft.key: draft.sentences for draft in WRITER.write(ONE_FOR_EACH_GROUP, said)}
+    for brief, draft in zip(SOAP, WRITER.write(SOAP, said), strict=True):
+        together = [sentence for group in brief.groups for sentence in alone[group]]
+        assert evidence_by_text(draft.sentences) == evidence_by_text(together)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SPEECH, st.lists(st.tuples(st.text(), st.sampled_from([*FACT_GROUPS])), max_size=6))
+def test_every_fact_with_words_is_in_the_note_and_in_no_section_that_did_not_ask_for_it(
+    said: list[Segment], given_facts: list[tuple[str, str]]
+) -> None:
+    facts = [GivenFact(f"f{n}", text, group) for n, (text, group) in enumerate(given_facts)]
+    drafts = {draft.key: draft.sentences for draft in WRITER.write([*ONE_FOR_EACH_GROUP, SUMMARY], said, facts)}
+    for fact in facts:
+        holding = {key for key, sentences in drafts.items() if any(fact.id in s.evidence for s in sentences)}
+        assert holding in ({fact.group, "summary"}, set())
+        assert holding or not any(letter.isalnum() for letter in fact.text)
+    for sentences in drafts.values():
+        json.dumps([sentence.text for sentence in sentences], ensure_ascii=False).encode()
 
 
 @settings(max_examples=120, deadline=None)
@@ -134,11 +179,27 @@ def test_any_text_can_be_written_about_and_stored(said: list[Segment]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["Mrs. ", "Temperature ", "I ", "you ", "um ", "I I'm ", "so, ", "right, ", "? ", "no, "]
+    "words",
+    [
+        "Mrs. ",
+        "Temperature ",
+        "I ",
+        "you ",
+        "um ",
+        "I I'm ",
+        "so, ",
+        "right, ",
+        "? ",
+        "no, ",
+        "and I take ",
+        "my mother had ",
+        "no pain, ",
+    ],
 )
 @pytest.mark.parametrize("role", ["doctor", "patient", "unknown"])
 def test_an_endless_segment_is_written_about_in_good_time(words: str, role: str) -> None:
     question = Segment("q", 0, 0, 0, "Any pain?", 0, 1, "doctor")
     began = time.process_time()
-    written([question, Segment("s", 0, 0, 0, words * 3000, 2, 3, role)])
+    answer = Segment("a", 0, 0, 0, "No, I don't.", 4, 5, "patient")
+    written([question, Segment("s", 0, 0, 0, words * 3000, 2, 3, role), answer])
     assert time.process_time() - began < 2

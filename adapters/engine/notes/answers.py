@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.engine.notes.persons import (
     THIRD_PARTY,
@@ -30,10 +30,15 @@ from adapters.engine.notes.persons import (
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """`clinical` for the record, `plain` for the patient; neither is capitalised yet."""
+    """`clinical` for the record, `plain` for the patient; neither is capitalised yet.
+
+    `denies`: it says no to the whole question and nothing else. `alone`: it is told without the question.
+    """
 
     clinical: str
     plain: str
+    denies: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +137,13 @@ def _reply(answer: str) -> Reply | None:
 
 def _polar(question: str, reply: Reply) -> Fused | None:
     if reply.negative and SAYS_NO_ITSELF.match(reply.rest):
-        return _alone(reply.rest)
+        return _no_itself(reply.rest)
     if not _is_simple(question, reply):
         return None
     said = _any(question, reply.negative) or _you(question, reply.negative) or _it(question, reply.negative)
-    return _with_rest(said, reply) if said and reply.rest else said
+    if said is None or reply.rest:
+        return said and _with_rest(said, reply)
+    return replace(said, denies=reply.negative)
 
 
 def _is_simple(question: str, reply: Reply) -> bool:
@@ -153,6 +160,12 @@ def _is_simple(question: str, reply: Reply) -> bool:
 def _alone(rest: str) -> Fused | None:
     clinical, plain = patient_in_note(rest), patient_to_patient(rest)
     return Fused(clinical, plain) if clinical and plain else None
+
+
+def _no_itself(rest: str) -> Fused | None:
+    """ "No, I haven't had a fever": the answer has its own no."""
+    told = _alone(rest)
+    return told and replace(told, alone=True)
 
 
 def _any(question: str, negative: bool) -> Fused | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from adapters.engine.notes.finding_groups import NAMED_RESULT
+from adapters.engine.notes.medical_words import MEDICINES
 from adapters.engine.notes.persons import about_patient, doctor_in_note
 
 EXAMINING = re.compile(
@@ -37,6 +39,19 @@ ACTION = re.compile(
 IMPERATIVE = re.compile(
     r"^(?:please|rest|drink|avoid|keep|use|take|come back|call|ring|go to|stop|continue|carry on|try|make sure|don't|do not|"
     r"return|start|increase|decrease|reduce|finish|eat|apply|wear|elevate|ice|monitor|watch|let (?:me|us) know|see you in)\b",
+    re.IGNORECASE,
+)
+TREATED = (
+    r"(?:dressed|bandaged|cleaned|irrigated|stitched|sutured|splinted|packed|changed|removed|inserted|drained|flushed)"
+)
+TREATED_THING = (
+    r"(?:wound|cut|burn|ulcer|graze|dressing|bandage|stitches|sutures|staples|catheter|cannula|drain|splint|drip)"
+)
+DONE = re.compile(
+    rf"^(?:I|we)(?:'ve| have) (?:just |now |already |also )*(?:{TREATED} (?:and {TREATED} )?(?:the|your) (?:\w+ )?{TREATED_THING}\b"
+    r"|(?:given|injected|administered)\b.{0,60}?\b(?:injection|shot|dose|jab|vaccine|vaccination|infusion|fluids|oxygen|nebuli[sz]er"
+    rf"|{MEDICINES})|put (?:an? |the |your ).{{0,30}}?\b(?:dressing|bandage|splint|sling|plaster|cast|catheter|cannula|drip)\b)"
+    rf"|^(?:(?:the|your) )?(?:\w+ )?{TREATED_THING} (?:(?:has|have) (?:now |just )?been )?{TREATED}\b",
     re.IGNORECASE,
 )
 OPINION = re.compile(
@@ -74,15 +89,26 @@ def section_of(statement: str) -> str | None:
     """`objective`, `assessment`, `plan`, or None. Advice wins over opinion, opinion over observation of the same words."""
     if EXAMINING.match(statement) or RETOLD.search(statement):
         return None
-    if MODAL.search(statement) or ACTION.search(statement) or _is_instruction(statement):
+    if _is_advice(statement):
         return "plan"
     if CONDITION.match(statement) or RELATIVE.search(statement):
         return None
+    if DONE.match(statement):
+        return "plan"
     if OBSERVED.match(statement) and not HEARSAY.match(statement):
         return "objective"
     if OPINION.search(statement):
         return "assessment"
-    return "objective" if MEASURED.search(statement) else None
+    return "objective" if MEASURED.search(statement) or NAMED_RESULT.search(statement) else None
+
+
+def is_done(statement: str) -> bool:
+    """Care that was given in the visit, and no advice in the same breath."""
+    return bool(DONE.match(statement)) and not _is_advice(statement)
+
+
+def _is_advice(statement: str) -> bool:
+    return bool(MODAL.search(statement) or ACTION.search(statement)) or _is_instruction(statement)
 
 
 def _is_instruction(statement: str) -> bool:

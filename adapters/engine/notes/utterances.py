@@ -82,7 +82,7 @@ def utterances_of(segments: Iterable[Segment]) -> Iterator[Utterance]:
 
 
 def sentences_in(text: str, speaker: str) -> list[str]:
-    spoken = [part for sentence in _split(_readable(text)) for part in _run_ons(sentence, speaker)]
+    spoken = [part for sentence in _split(storable(text.replace("’", "'"))) for part in _run_ons(sentence, speaker)]
     return [cleaned for sentence in spoken if (cleaned := _cleaned(sentence))]
 
 
@@ -92,10 +92,10 @@ def is_small_talk(text: str) -> bool:
     return not words or all(word in EMPTY_WORDS for word in words) or bool(COURTESY.match(text))
 
 
-def _readable(text: str) -> str:
-    """Without control characters and lone surrogates, which no document may hold."""
+def storable(text: str) -> str:
+    """In one line, without control characters and lone surrogates, which no document may hold."""
     kept = ("" if unicodedata.category(c) == "Cs" else " " if unicodedata.category(c) == "Cc" else c for c in text)
-    return " ".join("".join(kept).replace("’", "'").split())
+    return " ".join("".join(kept).split())
 
 
 def _split(text: str) -> list[str]:

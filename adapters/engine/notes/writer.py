@@ -4,54 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from adapters.engine.notes.given_facts import in_own_words
+from adapters.engine.notes.groups import ASSESSMENT, OBJECTIVE, PLAN, SUBJECTIVE
 from adapters.engine.notes.statements import Statement, statements_of
 from adapters.engine.notes.utterances import utterances_of
-from service.ambient.ports import SectionDraft, Segment, Sentence
+from service.ambient.ports import GivenFact, SectionBrief, SectionDraft, Segment, Sentence
 
-SECTIONS = {
-    "corti-subjective": "subjective",
-    "corti-objective": "objective",
-    "corti-assessment": "assessment",
-    "corti-plan": "plan",
-}
-PATIENT_SUMMARY = "corti-patient-summary"
-SUMMARY_PARTS = (
-    ("What you told us", ("subjective",)),
-    ("What was found", ("objective", "assessment")),
-    ("What happens next", ("plan",)),
+PLAIN_PARTS = (
+    ("What you told us", (SUBJECTIVE,)),
+    ("What was found", (OBJECTIVE, ASSESSMENT)),
+    ("What happens next", (PLAN,)),
 )
 
 
 class ExtractiveWriter:
     """A NoteWriter. Rules only: the same transcript gives the same note, in milliseconds."""
 
-    def sections(self) -> frozenset[str]:
-        return frozenset({*SECTIONS, PATIENT_SUMMARY})
-
-    def write(self, section_keys: Sequence[str], segments: Sequence[Segment]) -> list[SectionDraft]:
-        unknown = [key for key in section_keys if key not in self.sections()]
-        if unknown:
-            raise KeyError(unknown[0])
-        said = list(statements_of(utterances_of(segments)))
-        return [SectionDraft(key, tuple(_sentences(key, said))) for key in section_keys]
+    def write(
+        self, briefs: Sequence[SectionBrief], segments: Sequence[Segment], facts: Sequence[GivenFact] = ()
+    ) -> list[SectionDraft]:
+        """In each section, or part of a plain one, the facts come before what was said."""
+        said = [*in_own_words(facts), *statements_of(utterances_of(segments))]
+        return [SectionDraft(brief.key, tuple(_sentences(brief, said))) for brief in briefs]
 
 
-def _sentences(key: str, said: Sequence[Statement]) -> list[Sentence]:
-    if key == PATIENT_SUMMARY:
-        return _summary(said)
-    wanted = (statement for statement in said if statement.section == SECTIONS[key])
+def _sentences(brief: SectionBrief, said: Sequence[Statement]) -> list[Sentence]:
+    wanted = [statement for statement in said if statement.group in brief.groups]
+    if brief.wording == "plain":
+        return _addressed_to_the_patient(wanted)
     return _once(Sentence(statement.clinical, statement.evidence) for statement in wanted)
 
 
-def _summary(said: Sequence[Statement]) -> list[Sentence]:
+def _addressed_to_the_patient(wanted: Sequence[Statement]) -> list[Sentence]:
     """Three parts; the first sentence of each names the part."""
     sentences: list[Sentence] = []
-    for name, sections in SUMMARY_PARTS:
+    for name, matters in PLAIN_PARTS:
         part = _once(
             Sentence(statement.plain, statement.evidence)
-            for section in sections
-            for statement in said
-            if statement.section == section and statement.plain
+            for groups in matters
+            for statement in wanted
+            if statement.group in groups and statement.plain
         )
         sentences += [Sentence(f"{name}: {part[0].text}", part[0].evidence), *part[1:]] if part else []
     return sentences
@@ -59,7 +51,7 @@ def _summary(said: Sequence[Statement]) -> list[Sentence]:
 
 def _once(sentences: Iterable[Sentence]) -> list[Sentence]:
     """A sentence said twice is written once, resting on both."""
-    kept: dict[str, tuple[str, ...]] = {}
+    kept: dict[str, list[str]] = {}
     for sentence in sentences:
-        kept[sentence.text] = tuple(dict.fromkeys((*kept.get(sentence.text, ()), *sentence.evidence)))
-    return [Sentence(text, evidence) for text, evidence in kept.items()]
+        kept.setdefault(sentence.text, []).extend(sentence.evidence)
+    return [Sentence(text, tuple(dict.fromkeys(evidence))) for text, evidence in kept.items()]
