@@ -6,10 +6,18 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from service.ambient.ports import AudioFacts, SectionDraft, Segment, Sentence, SpeechRequest
+from service.ambient.ports import (
+    AudioFacts,
+    GivenFact,
+    SectionBrief,
+    SectionDraft,
+    Segment,
+    Sentence,
+    SpeechRequest,
+)
 from service.errors import BadAudio
 
-AUDIO = b"AUDIO" + bytes(range(256)) * 40
+AUDIO = b"OggS" + bytes(range(256)) * 40
 
 CONSULTATION = (
     Segment("s0", 0, 0, 0, "What brings you in today?", 600, 5000, "doctor"),
@@ -33,16 +41,18 @@ class ScriptedTranscriber:
     def supports(self, language: str) -> bool:
         return language == "en"
 
-    def probe(self, audio: Path) -> AudioFacts:
-        if not audio.read_bytes().startswith(b"AUDIO"):
+    def probe(self, audio: Path, longest: float) -> AudioFacts:
+        if not audio.read_bytes().startswith(AUDIO[:100]):
             raise BadAudio("undecodable")
+        if longest < 74.570:
+            raise BadAudio("too_long")
         return AudioFacts(channels=2, duration_ms=74_570)
 
     def transcribe(
         self, audio: Path, request: SpeechRequest, progress: Callable[[float], None], cancelled: Callable[[], bool]
     ) -> list[Segment]:
         self.requests.append(request)
-        assert audio.read_bytes().startswith(b"AUDIO")
+        assert audio.read_bytes().startswith(AUDIO[:100])
         progress(0.5)
         self.begun.set()
         while not self.go.wait(0.02):
@@ -56,16 +66,18 @@ class ScriptedTranscriber:
 
 
 class QuotingWriter:
-    """Quotes the patient as subjective and the doctor as plan, and finds nothing for the other sections."""
+    """Quotes the patient (and anybody unknown) as history of the present illness, the doctor as plan, and given facts by group."""
 
-    SPEAKS = {"corti-subjective": ("patient", "unknown"), "corti-plan": ("doctor",)}  # noqa: RUF012
+    SAID = {"history-of-present-illness": ("patient", "unknown"), "plan": ("doctor",)}  # noqa: RUF012
 
-    def sections(self) -> frozenset[str]:
-        return frozenset({"corti-subjective", "corti-objective", "corti-assessment", "corti-plan"})
+    def write(
+        self, briefs: Sequence[SectionBrief], segments: Sequence[Segment], facts: Sequence[GivenFact] = ()
+    ) -> list[SectionDraft]:
+        return [SectionDraft(brief.key, self._sentences(brief, segments, facts)) for brief in briefs]
 
-    def write(self, section_keys: Sequence[str], segments: Sequence[Segment]) -> list[SectionDraft]:
-        return [SectionDraft(key, self._sentences(key, segments)) for key in section_keys]
-
-    def _sentences(self, key: str, segments: Sequence[Segment]) -> tuple[Sentence, ...]:
-        roles = self.SPEAKS.get(key, ())
-        return tuple(Sentence(segment.text, (segment.id,)) for segment in segments if segment.role in roles)
+    def _sentences(
+        self, brief: SectionBrief, segments: Sequence[Segment], facts: Sequence[GivenFact]
+    ) -> tuple[Sentence, ...]:
+        roles = {role for group in brief.groups for role in self.SAID.get(group, ())}
+        said = [Sentence(segment.text, (segment.id,)) for segment in segments if segment.role in roles]
+        return (*said, *(Sentence(fact.text, (fact.id,)) for fact in facts if fact.group in brief.groups))
