@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, delete, insert, select
+from sqlalchemy import Column, ColumnElement, Table, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from adapters.database.ambient_tables import documents, interactions, recordings, transcripts
 from adapters.database.database import Database
+from adapters.database.given_facts import SqlFacts
 from adapters.database.transcript_queue import SqlTranscriptQueue, from_row, row_of
-from service.ambient.ports import Interaction, InteractionQuery, StoredDocument, StoredRecording, StoredTranscript
+from service.ambient.store import (
+    DuplicateIdentifier,
+    Interaction,
+    InteractionQuery,
+    StoredDocument,
+    StoredRecording,
+    StoredTranscript,
+)
 
 _SORTED_BY: Mapping[str, Column[Any]] = {
     "id": interactions.c.id,
@@ -24,21 +32,36 @@ _SORTED_BY: Mapping[str, Column[Any]] = {
 }
 
 
-class SqlAmbientStore(SqlTranscriptQueue):
+class SqlAmbientStore(SqlTranscriptQueue, SqlFacts):
     """Implements `service.ambient.ports.AmbientStore`."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        SqlTranscriptQueue.__init__(self, database)
+        SqlFacts.__init__(self, database)
         self._database = database
 
     async def add_interaction(self, interaction: Interaction) -> None:
-        row = {name: getattr(interaction, name) for name in Interaction.__slots__}
-        row |= {
-            "patient_identifier": interaction.patient.get("identifier", ""),
-            "encounter_status": interaction.encounter["status"],
-        }
-        async with self._database.transaction() as connection:
-            await connection.execute(insert(interactions).values(row))
+        try:
+            async with self._database.transaction() as connection:
+                await connection.execute(insert(interactions).values(_interaction_row(interaction)))
+        except IntegrityError:
+            raise DuplicateIdentifier from None
+
+    async def change_interaction(
+        self, tenant: str, interaction: str, change: Callable[[Interaction], Interaction]
+    ) -> Interaction | None:
+        mine = (interactions.c.tenant == tenant, interactions.c.id == interaction)
+        found = select(*_columns(interactions, Interaction)).where(*mine).with_for_update()
+        try:
+            async with self._database.transaction() as connection:
+                row = (await connection.execute(found)).mappings().first()
+                if row is None:
+                    return None
+                changed = change(Interaction(**row))
+                await connection.execute(update(interactions).where(*mine).values(_interaction_row(changed)))
+        except IntegrityError:
+            raise DuplicateIdentifier from None
+        return changed
 
     async def list_interactions(self, tenant: str, query: InteractionQuery) -> list[Interaction]:
         column = _SORTED_BY[query.sort]
@@ -70,7 +93,7 @@ class SqlAmbientStore(SqlTranscriptQueue):
         return ids
 
     async def add_recording(self, recording: StoredRecording) -> bool:
-        return await self._add(recordings, {name: getattr(recording, name) for name in StoredRecording.__slots__})
+        return await self._add(recordings, _row(recording))
 
     async def list_recordings(self, interaction: str) -> list[str]:
         statement = (
@@ -88,6 +111,11 @@ class SqlAmbientStore(SqlTranscriptQueue):
     async def delete_recording(self, interaction: str, recording: str) -> bool:
         return await self._delete(recordings, interaction, recording)
 
+    async def known_recordings(self, recordings_asked: Sequence[str]) -> set[str]:
+        statement = select(recordings.c.id).where(recordings.c.id.in_(recordings_asked))
+        async with self._database.reading() as connection:
+            return set((await connection.scalars(statement)).all())
+
     async def add_transcript(self, transcript: StoredTranscript) -> bool:
         return await self._add(transcripts, row_of(transcript))
 
@@ -102,7 +130,7 @@ class SqlAmbientStore(SqlTranscriptQueue):
         return await self._delete(transcripts, interaction, transcript)
 
     async def add_document(self, document: StoredDocument) -> bool:
-        return await self._add(documents, {name: getattr(document, name) for name in StoredDocument.__slots__})
+        return await self._add(documents, _row(document))
 
     async def list_documents(self, interaction: str) -> list[StoredDocument]:
         return [_document(row) for row in await self._all(documents, StoredDocument, interaction)]
@@ -110,6 +138,19 @@ class SqlAmbientStore(SqlTranscriptQueue):
     async def get_document(self, interaction: str, document: str) -> StoredDocument | None:
         row = await self._first(documents, StoredDocument, *_of(documents, interaction, document))
         return _document(row) if row else None
+
+    async def change_document(
+        self, interaction: str, document: str, change: Callable[[StoredDocument], StoredDocument]
+    ) -> StoredDocument | None:
+        mine = _of(documents, interaction, document)
+        found = select(*_columns(documents, StoredDocument)).where(*mine).with_for_update()
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(found)).mappings().first()
+            if row is None:
+                return None
+            changed = change(_document(row))
+            await connection.execute(update(documents).where(*mine).values(_row(changed)))
+        return changed
 
     async def delete_document(self, interaction: str, document: str) -> bool:
         return await self._delete(documents, interaction, document)
@@ -141,6 +182,19 @@ class SqlAmbientStore(SqlTranscriptQueue):
         async with self._database.transaction() as connection:
             done = await connection.execute(delete(table).where(*_of(table, interaction, item)))
         return done.rowcount == 1
+
+
+def _row(item: Any) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__slots__}
+
+
+def _interaction_row(interaction: Interaction) -> dict[str, Any]:
+    """With the columns that are there to be searched."""
+    return _row(interaction) | {
+        "patient_identifier": interaction.patient.get("identifier", ""),
+        "encounter_status": interaction.encounter["status"],
+        "encounter_identifier": interaction.encounter["identifier"],
+    }
 
 
 def _columns(table: Table, shape: type) -> list[Column[Any]]:

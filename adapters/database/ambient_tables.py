@@ -23,6 +23,7 @@ interactions = Table(
     Column("tenant", Text, nullable=False),
     Column("assigned_user", String(36), nullable=False),
     Column("patient_identifier", Text, nullable=False),
+    Column("encounter_identifier", Text),  # empty where v0.1.0 wrote the row
     Column("encounter_status", Text, nullable=False),
     Column("encounter", Json, nullable=False),
     Column("patient", Json, nullable=False),
@@ -31,6 +32,7 @@ interactions = Table(
     Column("updated_at", Instant, nullable=False),
     Index(None, "tenant", "patient_identifier"),
     Index(None, "tenant", "created_at"),
+    Index("uq_ambient_interactions_encounter_identifier", "tenant", "encounter_identifier", unique=True),
 )
 
 recordings = Table(
@@ -55,6 +57,7 @@ transcripts = Table(
     Column("language", Text, nullable=False),
     Column("multichannel", Boolean, nullable=False),
     Column("participants", Json),
+    Column("options", Json),
     Column("created_at", Instant, nullable=False),
     Column("status", Text, nullable=False),
     Column("progress", Float, nullable=False),
@@ -75,6 +78,19 @@ documents = Table(
     Column("template", Text, nullable=False),
     Column("language", Text, nullable=False),
     Column("sections", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+facts = Table(
+    "ambient_facts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _interaction(),
+    Column("text", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("discarded", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
 )

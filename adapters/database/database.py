@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from service.errors import BadConfiguration, Retryable
 from service.settings import Database as DatabaseSettings
 
+_READING = {"ambient_reading": True}
+_PATIENCE = 30.0
+"""Seconds until waiting for a connection is given up."""
+
 
 class Database:
     """Open with `Database.connect(settings)`; every store shares one."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, pool: int) -> None:
         self._engine = engine
+        # in the order of asking, which the pool does not keep: under load it lets some wait for seconds
+        self._turns = asyncio.Semaphore(pool)
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine.execution_options(**(_READING if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}))
+        # SQLite has one writer: waiting in a line is fairer than asking again and again, and costs no connection
+        self._writing = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @classmethod
     @asynccontextmanager
@@ -30,7 +40,7 @@ class Database:
         """A pool of connections, closed on leaving. Connects at the first statement, not here."""
         engine = _engine(make_url(settings.url), settings.pool)
         try:
-            yield cls(engine)
+            yield cls(engine, settings.pool)
         finally:
             await engine.dispose()
 
@@ -49,15 +59,24 @@ class Database:
         Raises Retryable `database_unavailable`, as `reading` and `migrate` do.
         """
         with _unavailable_is_retryable():
-            async with self._engine.begin() as connection:
+            async with self._writing, self._turn(), self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads outside a transaction: each statement sees what is committed at its start."""
         with _unavailable_is_retryable():
-            async with self._engine.connect() as connection:
-                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with self._turn(), self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(_PATIENCE):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def ping(self) -> None:
         """Raises what the driver raises when the database does not answer."""
@@ -99,7 +118,8 @@ def _engine(url: URL, pool: int) -> AsyncEngine:
         return create_async_engine(url, pool_size=pool, max_overflow=0, pool_pre_ping=False, hide_parameters=True)
     if url.database and url.database != ":memory:":
         _make_folder(Path(url.database).parent)
-    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 30})
+    how = {"timeout": 30}
+    engine = create_async_engine(url, pool_size=pool, max_overflow=0, hide_parameters=True, connect_args=how)
     event.listen(engine.sync_engine, "connect", _sqlite_on_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_on_begin)
     return engine
@@ -121,5 +141,6 @@ def _sqlite_on_connect(connection: Any, _: Any) -> None:
 
 
 def _sqlite_on_begin(connection: Any) -> None:
-    if connection.get_isolation_level() != "AUTOCOMMIT":
+    """Without a BEGIN each statement is a transaction of its own, and nothing need be switched there and back."""
+    if not connection.get_execution_options().keys() >= _READING.keys():
         connection.exec_driver_sql("BEGIN IMMEDIATE")

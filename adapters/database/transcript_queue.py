@@ -12,7 +12,8 @@ from sqlalchemy.engine import RowMapping
 from adapters.database.ambient_tables import transcripts
 from adapters.database.database import Database
 from adapters.database.schema import clock
-from service.ambient.ports import Claim, Segment, StoredTranscript
+from service.ambient.ports import Segment
+from service.ambient.store import Claim, StoredTranscript
 
 _DUE = or_(
     transcripts.c.status == "queued",
@@ -50,6 +51,12 @@ class SqlTranscriptQueue:
 
     async def release_transcript(self, claim: Claim) -> None:
         await self._write(claim, status="queued", attempt=claim.attempt - 1, **_FREE)
+
+    async def release_all_transcripts(self) -> None:
+        """The attempts stay counted: one of them may be what killed the process."""
+        claimed = transcripts.c.status == "processing"
+        async with self._queue.transaction() as connection:
+            await connection.execute(update(transcripts).where(claimed).values(status="queued", **_FREE))
 
     async def complete_transcript(self, claim: Claim, segments: Sequence[Segment]) -> bool:
         spoken = [asdict(segment) for segment in segments]

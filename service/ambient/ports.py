@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,14 @@ class Blobs(Protocol):
         """Deletes; a key that does not exist is fine."""
         ...
 
+    def kept(self, prefix: str, older_than: float) -> AsyncIterator[str]:
+        """Keys under `prefix` whose blob was written more than `older_than` seconds ago."""
+        ...
+
+    async def discard_unfinished(self, prefix: str, older_than: float) -> int:
+        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds; how many."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AudioFacts:
@@ -53,11 +60,12 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """`roles` maps a channel number to `doctor`, `patient` or `multiple`."""
+    """`roles` maps a channel number to `doctor`, `patient` or `multiple`; `keyterms` are words to expect."""
 
     language: str
     multichannel: bool
     roles: dict[int, str]
+    keyterms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,11 @@ class Transcriber(Protocol):
         """Whether the model understands this BCP 47 language."""
         ...
 
-    def probe(self, audio: Path) -> AudioFacts:
-        """Looks at the container without decoding everything. Raises BadAudio (`empty`, `undecodable`)."""
+    def probe(self, audio: Path, longest: float) -> AudioFacts:
+        """Measures without decoding everything; what a header says of the length is not believed.
+
+        Raises BadAudio: `empty`, `undecodable`, `too_long` beyond `longest` seconds.
+        """
         ...
 
     def transcribe(
@@ -97,8 +108,32 @@ class Transcriber(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class GivenFact:
+    """What a caller has established: it goes into the note in its own words.
+
+    `id` is unique among all that the writer is given; `group` is a key of `fact_groups.py`.
+    """
+
+    id: str
+    text: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SectionBrief:
+    """What a section asks of the writer: what was said that belongs to these fact groups, in this wording.
+
+    `clinical` is for the record; `plain` addresses the patient.
+    """
+
+    key: str
+    groups: tuple[str, ...]
+    wording: Literal["clinical", "plain"] = "clinical"
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a note and the ids of the transcript segments that it rests on (at least one)."""
+    """One sentence of a note and the ids of the transcript segments or given facts that it rests on (at least one)."""
 
     text: str
     evidence: tuple[str, ...]
@@ -110,165 +145,20 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class SectionDraft:
-    """What the writer found for one section of a template; no sentences when nothing was said about it."""
+    """What the writer found for one section; no sentences when nothing was said about it."""
 
     key: str
     sentences: tuple[Sentence, ...]
 
 
 class NoteWriter(Protocol):
-    def sections(self) -> frozenset[str]:
-        """The section keys that this writer can draft."""
+    def write(
+        self, briefs: Sequence[SectionBrief], segments: Sequence[Segment], facts: Sequence[GivenFact] = ()
+    ) -> list[SectionDraft]:
+        """One draft for each brief, in the order given. Deterministic."""
         ...
-
-    def write(self, section_keys: Sequence[str], segments: Sequence[Segment]) -> list[SectionDraft]:
-        """One draft for each key, in the order given. Deterministic. Raises KeyError for a section it cannot draft."""
-        ...
-
-
-# --- what the ambient API remembers --------------------------------------------------------------------------------
 
 
 def audio_key(recording: str) -> str:
     """Where a recording's audio is in Blobs."""
     return f"audio/{recording[:2]}/{recording}"
-
-
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """`encounter` and `patient` are the wire's own objects; `patient` is empty when none was given."""
-
-    id: str
-    tenant: str
-    assigned_user: str
-    encounter: dict[str, Any]
-    patient: dict[str, Any]
-    ended_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class InteractionQuery:
-    """`page` counts from 1. `sort` is a field of the wire: id, assignedUserId, patient, createdAt, endedAt, updatedAt."""
-
-    patient: str | None = None
-    statuses: tuple[str, ...] = ()
-    sort: str = "createdAt"
-    descending: bool = True
-    page_size: int = 10
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRecording:
-    id: str
-    interaction_id: str
-    content_type: str | None
-    size: int
-    sha256: str
-    channels: int
-    duration_ms: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTranscript:
-    """`participants` are the wire's `{channel, role}` objects, None when none were given. `progress` is 0..1."""
-
-    id: str
-    interaction_id: str
-    recording_id: str
-    language: str
-    multichannel: bool
-    participants: tuple[dict[str, Any], ...] | None
-    created_at: datetime
-    status: Literal["queued", "processing", "completed", "failed"] = "queued"
-    progress: float = 0.0
-    reason: str | None = None
-    segments: tuple[Segment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A transcript leased to `owner` (a name used for this one claim). `attempt` counts claims that were not released."""
-
-    transcript: StoredTranscript
-    owner: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """`sections` are the wire's own objects, evidence included."""
-
-    id: str
-    interaction_id: str
-    name: str
-    template: str
-    language: str
-    sections: tuple[dict[str, Any], ...]
-    created_at: datetime
-    updated_at: datetime
-
-
-class TranscriptQueue(Protocol):
-    """Leased work. Leases run on the database's clock; a write of an owner whose lease was taken over changes nothing."""
-
-    async def claim_transcript(self, owner: str, lease_seconds: float) -> Claim | None:
-        """The oldest transcript that is queued, or whose lease has run out."""
-        ...
-
-    async def keep_transcript(self, claim: Claim, progress: float, lease_seconds: float) -> bool:
-        """Renews the lease. False: another owner has it, or it was deleted."""
-        ...
-
-    async def release_transcript(self, claim: Claim) -> None:
-        """Gives it back to the queue as if it had not been claimed."""
-        ...
-
-    async def complete_transcript(self, claim: Claim, segments: Sequence[Segment]) -> bool: ...
-
-    async def fail_transcript(self, claim: Claim, reason: str) -> bool: ...
-
-
-class AmbientStore(TranscriptQueue, Protocol):
-    """Interactions belong to a tenant; everything else belongs to an interaction and is deleted with it."""
-
-    async def add_interaction(self, interaction: Interaction) -> None: ...
-
-    async def list_interactions(self, tenant: str, query: InteractionQuery) -> list[Interaction]: ...
-
-    async def get_interaction(self, tenant: str, interaction: str) -> Interaction | None: ...
-
-    async def delete_interaction(self, tenant: str, interaction: str) -> list[str] | None:
-        """The ids of the recordings that went with it; None when there is no such interaction."""
-        ...
-
-    async def add_recording(self, recording: StoredRecording) -> bool:
-        """False when the interaction is gone. The same holds for `add_transcript` and `add_document`."""
-        ...
-
-    async def list_recordings(self, interaction: str) -> list[str]:
-        """Ids, oldest first."""
-        ...
-
-    async def get_recording(self, interaction: str, recording: str) -> StoredRecording | None: ...
-
-    async def delete_recording(self, interaction: str, recording: str) -> bool: ...
-
-    async def add_transcript(self, transcript: StoredTranscript) -> bool: ...
-
-    async def list_transcripts(self, interaction: str) -> list[StoredTranscript]: ...
-
-    async def get_transcript(self, interaction: str, transcript: str) -> StoredTranscript | None: ...
-
-    async def delete_transcript(self, interaction: str, transcript: str) -> bool: ...
-
-    async def add_document(self, document: StoredDocument) -> bool: ...
-
-    async def list_documents(self, interaction: str) -> list[StoredDocument]: ...
-
-    async def get_document(self, interaction: str, document: str) -> StoredDocument | None: ...
-
-    async def delete_document(self, interaction: str, document: str) -> bool: ...

@@ -13,7 +13,8 @@ from adapters.database.database import Database
 from adapters.database.signing_keys import SqlSigningKeys
 from service.api.tokens import Tokens
 from service.settings import read_settings
-from tests.ambient_service import AmbientService, ambient_service
+from tests.ambient_service import AmbientService, ambient_service, visit
+from tests.old_database import identifiers, insert_as_v0_1_0, old_database
 
 
 @pytest.fixture
@@ -83,3 +84,29 @@ async def test_what_belongs_to_a_deleted_interaction_cannot_be_added(service: Am
     recording = await service.store.get_recording(interaction, await service.recording(interaction))
     assert await SqlAmbientStore.delete_interaction(service.store, "base", interaction) == [recording.id]
     assert not await service.store.add_recording(recording)
+
+
+async def test_rows_of_v0_1_0_keep_their_identifiers_where_they_are_the_only_ones(postgres_url: str) -> None:
+    async with Database.connect(read_settings(database={"url": postgres_url}).database) as database:
+        await old_database(database)
+        await database.migrate()
+        await insert_as_v0_1_0(database, "late", "base", "visit-1", 12)
+        assert await identifiers(database) == {
+            "older": "visit-1", "younger": None, "elsewhere": "visit-1", "long": None, "late": None,
+        }  # fmt: skip
+
+
+async def test_an_identifier_is_taken_once_in_a_tenant(service: AmbientService) -> None:
+    body = visit()
+    answers = await asyncio.gather(*(service.http.post("interactions/", json=body) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400, 400]
+
+
+async def test_facts_are_kept_and_changed(service: AmbientService) -> None:
+    facts = f"interactions/{await service.interaction()}/facts/"
+    body = {"facts": [{"text": "Dry cough", "group": "other"}, {"text": "Afebrile", "group": "vital-signs"}]}
+    first, second = (await service.http.post(facts, json=body)).json()["facts"]
+    changes = {"facts": [{"factId": second["id"], "isDiscarded": True}, {"factId": first["id"], "text": "Cough"}]}
+    assert (await service.http.patch(facts, json=changes)).status_code == 200
+    listed = (await service.http.get(facts)).json()["facts"]
+    assert [(fact["text"], fact["isDiscarded"]) for fact in listed] == [("Cough", False), ("Afebrile", True)]

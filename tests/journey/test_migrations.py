@@ -15,6 +15,7 @@ from adapters.database import migrate
 from adapters.database.database import Database
 from adapters.database.schema import metadata
 from service.settings import read_settings
+from tests.old_database import identifiers, insert_as_v0_1_0, old_database
 from tests.scratch import url_of
 
 
@@ -50,3 +51,14 @@ async def test_migrating_twice_changes_nothing(database: Database) -> None:
     await database.migrate()
     async with database.reading() as connection:
         assert await connection.run_sync(migrate.current_revision) == migrate.HEAD
+
+
+async def test_rows_of_v0_1_0_keep_their_identifiers_where_they_are_the_only_ones(tmp_path: Path) -> None:
+    settings = read_settings(database={"url": url_of(tmp_path / "old.db")})
+    async with Database.connect(settings.database) as database:
+        await old_database(database)
+        await database.migrate()
+        await insert_as_v0_1_0(database, "late", "base", "visit-1", 12)
+        assert await identifiers(database) == {
+            "older": "visit-1", "younger": None, "elsewhere": "visit-1", "long": None, "late": None,
+        }  # fmt: skip
