@@ -6,9 +6,7 @@ directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/setti
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,19 +21,21 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
 
+from service.client_secrets import ScryptHash, is_hashed
 from service.errors import BadConfiguration
+from service.variables import Variables, refuse_misspelt
 
 SANDBOX_PATH = "/sandbox/fhir/R4"
+DEFAULT_TENANT = "base"
+TENANT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -187,16 +187,37 @@ class Notes(Section):
 
 
 class ApiClient(Section):
-    """One entry of `AMBIENT_API__CLIENTS`; a plain secret stands for tenant `base` and scope `ambient`."""
+    """One entry of `AMBIENT_API__CLIENTS`; a plain secret stands for tenant `base` and scope `ambient`.
+
+    A secret that begins with `$scrypt$` is a hash of the real one (`ambient-fhir hash-secret`).
+    """
 
     secret: SecretStr
-    tenant: str = "base"
+    tenant: str = Field(DEFAULT_TENANT, pattern=rf"^(?:{TENANT_NAME})$")
     scopes: list[Literal["ambient", "events", "operations"]] = ["ambient"]
+
+    @field_validator("secret")
+    @classmethod
+    def _readable(cls, secret: SecretStr) -> SecretStr:
+        if is_hashed(secret.get_secret_value()):
+            ScryptHash.read(secret.get_secret_value())
+        return secret
 
 
 class Api(Section):
     clients: dict[str, ApiClient] = Field(
-        {}, description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`"
+        {},
+        description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`; "
+        "a secret may be given as its hash (`ambient-fhir hash-secret`)",
+    )
+    oidc_issuer: str | None = Field(None, description="accept the JWTs of this OpenID Connect issuer (its URL)")
+    oidc_audience: str | None = Field(None, description="the audience that its tokens must name; needed with an issuer")
+    oidc_tenant_claim: str = Field("tenant", description="claim that names the caller's tenant; absent: `base`")
+    token_rate: int = Field(60, ge=1, description="tokens that one address may ask for in a minute, of each process")
+    audio_max: Bytes = Field(ByteSize(150 * 1024**2), description="largest recording that may be uploaded")
+    audio_longest: Seconds = Field(7200.0, gt=0, description="longest recording that may be uploaded")
+    template_folder: Path | None = Field(
+        None, description="folder with templates (YAML) beside the bundled ones; the same key replaces a bundled one"
     )
     signing_key_file: Path | None = Field(
         None, description="PEM or JWK that signs access tokens; default: a key kept in the database"
@@ -204,6 +225,11 @@ class Api(Section):
     events_secret: SecretStr | None = Field(
         None, description="HMAC-SHA256 key that `X-Signature` on `POST /events` must match"
     )
+
+    @property
+    def guarded(self) -> bool:
+        """Whether callers must show who they are."""
+        return bool(self.clients or self.oidc_issuer)
 
     @field_validator("clients", mode="before")
     @classmethod
@@ -218,53 +244,6 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe event that is written"
     )
-
-
-class _FileSecrets(EnvSettingsSource):
-    """Lets every secret be given as `<NAME>_FILE`, as orchestrators mount them."""
-
-    def _load_env_vars(self) -> dict[str, str | None]:
-        found = dict(super()._load_env_vars())
-        for name, path in list(found.items()):
-            target = name.removesuffix("_file")
-            if path and name.endswith("_file") and target in _SECRETS:
-                found[target] = _secret(Path(path), name)
-                del found[name]
-        folder = found.pop("ambient_secrets_dir", None)
-        for file in _files(Path(folder)) if folder else ():
-            found.setdefault(file.name.lower(), _secret(file, file.name))
-        return found
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            name = next((name for name, given in self.env_vars.items() if given == value), field_name)
-            raise BadConfiguration(f"{name.upper()} is not valid JSON") from None
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return [
-            file for file in sorted(folder.iterdir()) if file.is_file() and file.name.lower().startswith("ambient_")
-        ]
-    except OSError as error:
-        raise BadConfiguration(f"AMBIENT_SECRETS_DIR names a folder that cannot be read: {error.strerror}") from None
-
-
-def _secret(file: Path, name: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise BadConfiguration(f"{name.upper()} names a file that cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadConfiguration(f"{name.upper()} names a file that is not UTF-8 text") from None
-
-
-_SECRETS = {
-    "ambient_broker__url", "ambient_database__url", "ambient_engine__client_secret", "ambient_ehr__auth__token",
-    "ambient_ehr__auth__password", "ambient_ehr__auth__client_secret", "ambient_api__clients", "ambient_api__events_secret",
-}  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -293,44 +272,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del env_settings, dotenv_settings, file_secret_settings  # `_FileSecrets` reads the environment
-        return init_settings, _FileSecrets(settings_cls)
-
-
-def _refuse_misspelt() -> None:
-    """Raises BadConfiguration for a variable that was surely meant for us. Others may bear our prefix by chance, as
-    those do that Kubernetes makes for a Service of our name."""
-    known = set(_names(Settings, "AMBIENT"))
-    joined = {re.sub("_+", "_", name): name for name in known}
-    folder = os.environ.get("AMBIENT_SECRETS_DIR")
-    given = {name.upper(): value for name, value in os.environ.items()}
-    given |= {file.name.upper(): "" for file in _files(Path(folder))} if folder else {}
-    for name in sorted(name for name in given if name.startswith("AMBIENT_")):
-        secret = name.removesuffix("_FILE").lower() in _SECRETS
-        by_kubernetes = "_SERVICE_" in name or given[name].startswith(("tcp://", "udp://"))
-        if name in known or secret or by_kubernetes or name.startswith("AMBIENT_API__CLIENTS__"):
-            continue
-        meant = joined.get(re.sub("_+", "_", name))
-        if meant or "__" in name:
-            raise BadConfiguration(
-                f"{name} is not a setting" + (f": write {meant}" if meant else "; docs/settings.md lists them")
-            )
-
-
-def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        full, kind = (
-            f"{prefix}_{name.upper()}" if prefix == "AMBIENT" else f"{prefix}__{name.upper()}",
-            field.annotation,
-        )
-        yield full
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _names(kind, full)
+        del env_settings, dotenv_settings, file_secret_settings  # `Variables` reads the environment and the files
+        return init_settings, Variables(settings_cls)
 
 
 def read_settings(**parts: Any) -> Settings:
     """The settings of this process. Raises BadConfiguration with one line per wrong setting, values left out."""
-    _refuse_misspelt()
+    refuse_misspelt(Settings)
     try:
         return Settings(**parts)
     except SettingsError as error:

@@ -29,6 +29,9 @@ LOGGED = frozenset({
 })
 # fmt: on
 
+AUDIT = "ambient_fhir.audit"
+"""The logger of who read what."""
+
 EVENTS_RECEIVED = Counter("ambient_events_received", "FHIR events received", ["type"])
 EVENTS_STORED = Counter("ambient_events_stored", "FHIR events stored")
 EVENTS_DUPLICATE = Counter("ambient_events_duplicate", "FHIR events that were stored before")
@@ -89,7 +92,10 @@ def exceptions_without_phi(_: Any, __: str, event: MutableMapping[str, Any]) -> 
 
 
 def configure_logging(log: Log) -> None:
-    """Routes structlog and the standard library's loggers (uvicorn, aio_pika, …) through the same processors to stderr."""
+    """Routes structlog and the standard library's loggers (uvicorn, aio_pika, …) through the same processors to stderr.
+
+    The logger AUDIT writes whatever the level is.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -106,6 +112,7 @@ def configure_logging(log: Log) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger(AUDIT).setLevel(logging.INFO)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_ours_or_matters)
     handler.setFormatter(

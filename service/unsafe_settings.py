@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from urllib.parse import urlsplit
 
 from service.errors import BadConfiguration
 from service.settings import Settings
@@ -25,11 +26,13 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
     `role` is `serve`, `api` or `worker`; a worker serves probes only.
     """
     open_to_others = role != "worker" and not is_loopback(settings.http.host)
-    if open_to_others and not settings.api.clients:
+    if open_to_others and not settings.api.guarded:
         raise BadConfiguration(
             f"AMBIENT_HTTP__HOST={settings.http.host} is reachable from other machines and no API client is configured: "
-            "set AMBIENT_API__CLIENTS, or listen on 127.0.0.1"
+            "set AMBIENT_API__CLIENTS or AMBIENT_API__OIDC_ISSUER, or listen on 127.0.0.1"
         )
+    if settings.api.oidc_issuer:
+        _refuse_unsafe_issuer(settings.api.oidc_issuer, settings.api.oidc_audience)
     sandbox_allowed = (
         settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
     )
@@ -42,6 +45,25 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
         raise BadConfiguration(f"AMBIENT_API__SIGNING_KEY_FILE={key_file} cannot be read")
     if role in ("api", "worker"):
         _refuse_unshared(settings, role)
+
+
+def _refuse_unsafe_issuer(issuer: str, audience: str | None) -> None:
+    """Whoever can answer in the issuer's place decides who may read recordings."""
+    try:
+        url = urlsplit(issuer)
+        host = url.hostname or ""
+    except ValueError:
+        url, host = urlsplit(""), ""
+    plain_here = url.scheme == "http" and is_loopback(host)
+    if not host or not (url.scheme == "https" or plain_here) or url.query or url.fragment:
+        raise BadConfiguration(
+            "AMBIENT_API__OIDC_ISSUER must be an https:// URL without query (http:// on this machine alone)"
+        )
+    if not audience:
+        raise BadConfiguration(
+            "AMBIENT_API__OIDC_ISSUER is set without AMBIENT_API__OIDC_AUDIENCE: "
+            "name the audience, or tokens that were made for other services would be taken"
+        )
 
 
 def _refuse_unshared(settings: Settings, role: str) -> None:

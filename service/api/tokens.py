@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from service.api.caller import BadToken
 from service.errors import BadConfiguration
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ class SigningKeys(Protocol):
     async def propose(self, jwk: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps `jwk` unless another process was first; answers the one that is kept."""
         ...
-
-
-class BadToken(Exception):
-    """Not ours, expired, or not a token at all."""
 
 
 @dataclass(frozen=True, slots=True)

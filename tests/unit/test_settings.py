@@ -176,6 +176,64 @@ def test_beyond_loopback_clients_and_a_real_ehr_are_needed(host: str) -> None:
     refuse_unsafe(read_settings(http={"host": host}, api=clients, ehr={"allow_sandbox": True}), "serve")
 
 
+HASH = "$scrypt$ln=14,r=8,p=1$jm3CIpifllGuEPqHHiUahQ$g7nJSlxxHVK/OGIO6X3bEzjVUffvBIUX/I7SSivOvoY"
+
+
+def test_a_clients_secret_may_be_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMBIENT_API__CLIENTS", json.dumps({"a": HASH, "b": {"secret": HASH, "tenant": "clinic"}}))
+    settings = read_settings()
+    assert settings.api.clients["b"].secret.get_secret_value() == HASH
+    assert "g7nJ" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("ln=14", "ln=9"), ("ln=14", "ln=17"), ("ln=14", "ln=99"), ("ln=14", "ln=140"), ("ln=14", "ln=-1"), ("ln=14", "n=14"),
+        ("r=8", "r=0"), ("r=8", "r=64"), ("r=8", "r=800"), ("p=1", "p=0"), ("p=1", "p=9"), (",p=1", ""),
+        ("$jm3CIpifllGuEPqHHiUahQ", ""), ("jm3C", "jm3=C"), ("/OGI", "_OGI"), ("voY", "voY\n"), ("SivOvoY", "SivOvoY=="), ("$scrypt$ln", "$scrypt$v=1$ln"),
+        ("OGIO6X3bEzjVUffvBIUX/I7SSivOvoY", ""), (HASH[-22:], ""),
+    ],
+)  # fmt: skip
+def test_a_malformed_hash_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
+    assert right in HASH
+    monkeypatch.setenv("AMBIENT_API__CLIENTS", json.dumps({"a": HASH.replace(right, wrong)}))
+    with pytest.raises(BadConfiguration, match=r"^AMBIENT_API__CLIENTS__A__SECRET: ") as refused:
+        read_settings()
+    assert "jm3C" not in str(refused.value)
+
+
+@pytest.mark.parametrize("tenant", ["", "a b", "a/b", "-a", "a\n", "x" * 129])
+def test_a_tenant_whose_every_call_would_fail_is_refused(tenant: str) -> None:
+    with pytest.raises(BadConfiguration, match="TENANT"):
+        read_settings(api={"clients": {"a": {"secret": "s", "tenant": tenant}}})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://id.test", "https://id.test/realms/x/", "http://127.0.0.1:8080/realms/x", "http://localhost", "http://[::1]:1"],
+)  # fmt: skip
+def test_an_issuer_counts_as_authentication(url: str) -> None:
+    api = {"oidc_issuer": url, "oidc_audience": "ambient"}
+    refuse_unsafe(read_settings(http={"host": "0.0.0.0"}, ehr={"base_url": "https://ehr.test/fhir"}, api=api), "serve")
+
+
+@pytest.mark.parametrize(
+    ("url", "audience", "words"),
+    [
+        ("https://id.test", None, "AMBIENT_API__OIDC_AUDIENCE"),
+        ("https://id.test", "", "AMBIENT_API__OIDC_AUDIENCE"),
+        *(
+            (url, "ambient", "AMBIENT_API__OIDC_ISSUER must be")
+            for url in ("http://id.test", "http://127.0.0.1.evil.test", "id.test", "https://", "https://[", "https://id.test?a=b", "https://id.test#a", "ftp://id.test")
+        ),
+    ],
+)  # fmt: skip
+def test_an_issuer_that_others_could_stand_in_for_is_refused(url: str, audience: str | None, words: str) -> None:
+    with pytest.raises(BadConfiguration, match=words):
+        refuse_unsafe(read_settings(api={"oidc_issuer": url, "oidc_audience": audience}), "serve")
+
+
 def test_the_sandbox_can_be_refused_on_loopback_too() -> None:
     with pytest.raises(BadConfiguration, match="sandbox"):
         refuse_unsafe(read_settings(ehr={"allow_sandbox": False}), "serve")
