@@ -18,7 +18,8 @@ from typing import Any
 
 from adapters.engine.notes.writer import ExtractiveWriter
 from adapters.engine.speech import FasterWhisper
-from service.ambient.ports import Segment, SpeechRequest
+from service.ambient.fact_groups import FACT_GROUPS
+from service.ambient.ports import SectionBrief, Segment, SpeechRequest
 
 DEMO = Path(__file__).parent.parent / "service" / "demo"
 REQUEST = SpeechRequest("en", True, {0: "doctor", 1: "patient"})
@@ -28,7 +29,7 @@ def main() -> None:
     transcriber = FasterWhisper("tiny.en", threads=2)
     say("load", seconds=clocked(transcriber.load)[0], peak_mb=peak_mb())
     seconds, processor, segments = clocked(lambda: transcribe(transcriber))
-    audio = transcriber.probe(DEMO / "consult_two_channel.ogg").duration_ms / 1000
+    audio = transcriber.probe(DEMO / "consult_two_channel.ogg", 7200).duration_ms / 1000
     say(
         "speech",
         audio_seconds=audio,
@@ -40,7 +41,8 @@ def main() -> None:
         say("word_error_rate", speaker=speaker or "overall", wer=word_error_rate(segments, speaker))
     side_by_side(audio)
     writer = ExtractiveWriter()
-    seconds, _, drafts = clocked(lambda: writer.write(sorted(writer.sections()), segments))
+    whole = [SectionBrief("clinical", tuple(FACT_GROUPS)), SectionBrief("plain", tuple(FACT_GROUPS), "plain")]
+    seconds, _, drafts = clocked(lambda: writer.write(whole, segments))
     say("note", seconds=seconds, sentences=sum(len(draft.sentences) for draft in drafts))
 
 

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -16,6 +17,8 @@ from service.ambient.ports import StoredBlob, TooLarge
 from service.errors import BadConfiguration
 
 _PIECE = 1024 * 1024
+_GIVEN = 256 * 1024
+_UNFINISHED = ".part"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -43,7 +46,7 @@ class LocalFolder:
     async def write(self, key: str, chunks: AsyncIterator[bytes], limit: int) -> StoredBlob:
         """Streams to storage; visible only once complete and on disk. Raises TooLarge beyond `limit` bytes."""
         target = self._path(key)
-        incoming = target.with_name(f".{uuid4().hex}.part")
+        incoming = target.with_name(f".{uuid4().hex}{_UNFINISHED}")
         file = await asyncio.to_thread(_create, incoming)
         try:
             stored = await _fill(file, chunks, limit)
@@ -57,7 +60,7 @@ class LocalFolder:
         """The bytes in chunks. Raises FileNotFoundError at the first."""
         file = await asyncio.to_thread(self._path(key).open, "rb")
         try:
-            while piece := await asyncio.to_thread(file.read, _PIECE):
+            while piece := await asyncio.to_thread(file.read, _GIVEN):
                 yield piece
         finally:
             await asyncio.to_thread(file.close)
@@ -71,6 +74,17 @@ class LocalFolder:
 
     async def delete(self, key: str) -> None:
         await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+
+    async def kept(self, prefix: str, older_than: float) -> AsyncIterator[str]:
+        """Keys under `prefix` written more than `older_than` seconds ago."""
+        for folder in await asyncio.to_thread(_folders, self._path(prefix)):
+            for file in await asyncio.to_thread(_old_files, folder, older_than):
+                if not _is_unfinished(file):
+                    yield file.relative_to(self._folder).as_posix()
+
+    async def discard_unfinished(self, prefix: str, older_than: float) -> int:
+        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds; how many."""
+        return await asyncio.to_thread(_discard_unfinished, self._path(prefix), older_than)
 
     def _path(self, key: str) -> Path:
         """Raises ValueError for a key that could name something outside the folder, or a file still being written."""
@@ -123,6 +137,32 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _folders(root: Path) -> list[Path]:
+    return [Path(folder) for folder, _, _ in os.walk(root)]
+
+
+def _old_files(folder: Path, older_than: float) -> list[Path]:
+    """Plain files; what goes away meanwhile is passed over."""
+    found, latest = [], time.time() - older_than
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime <= latest:
+                    found.append(Path(entry.path))
+    return found
+
+
+def _discard_unfinished(root: Path, older_than: float) -> int:
+    old = [file for folder in _folders(root) for file in _old_files(folder, older_than) if _is_unfinished(file)]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
+
+
+def _is_unfinished(file: Path) -> bool:
+    return file.name.startswith(".") and file.suffix == _UNFINISHED
 
 
 def _discard(file: IO[bytes], incoming: Path) -> None:

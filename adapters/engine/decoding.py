@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ RATE = 16_000
 SHORTEST_WINDOW = 12.0
 LONGEST_WINDOW = 28.0
 MOST_CHANNELS = 8
+
+_SILK, _HYBRID, _CELT = (0.01, 0.02, 0.04, 0.06), (0.01, 0.02), (0.0025, 0.005, 0.01, 0.02)
+_CUT_OFF = 0.5
+"""Seconds of silence that an encoder adds at both ends, at most."""
 
 # A playlist or a concatenation script is a "recording" that makes the decoder open other files and addresses. Only
 # containers that carry their own audio are opened.
@@ -50,6 +55,25 @@ def look_at(audio: Path) -> tuple[int, float]:
         return stream.codec_context.channels, _seconds_of(container, stream) or _last_timestamp(audio)
 
 
+def measure(audio: Path, longest: float) -> tuple[int, float]:
+    """Channels and seconds, by the packets and not by what a header says. Decodes one frame and reads the rest.
+
+    Raises BadAudio (`empty`, `undecodable`, `too_long` as soon as it is longer than `longest` seconds).
+    """
+    # edit lists cost as much memory again as the index of a long MP4, and cut off the ends alone
+    with _opened(audio, advanced_editlist="0") as container:
+        stream = container.streams.audio[0]
+        packets = container.demux(stream)
+        first = _first_heard(packets)
+        codec = stream.codec_context
+        length = _Length(stream)
+        for packet in chain(first, packets):
+            length.add(packet)
+            if length.seconds > longest:
+                raise BadAudio("too_long")
+        return codec.channels, length.seconds
+
+
 def windows(audio: Path, channels: int) -> Iterator[Window]:
     """Windows of 12 to 28 seconds, each cut where it is quietest. `channels` 1 mixes down, else it is the file's own.
 
@@ -71,12 +95,12 @@ def windows(audio: Path, channels: int) -> Iterator[Window]:
 
 
 @contextmanager
-def _opened(audio: Path) -> Iterator[Any]:
+def _opened(audio: Path, **more: str) -> Iterator[Any]:
     import av
 
     if audio.stat().st_size == 0:
         raise BadAudio("empty")
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", **more}
     try:
         with av.open(str(audio), metadata_errors="ignore", options=options) as container:
             if not container.streams.audio:
@@ -147,6 +171,55 @@ def _quietest_point(samples: Samples) -> int:
     around = np.convolve(energy, np.ones(10) / 10, "same")
     first, last = int(SHORTEST_WINDOW * RATE) // frame, int(LONGEST_WINDOW * RATE) // frame
     return (first + int(around[first:last].argmin())) * frame
+
+
+def _first_heard(packets: Iterator[Any]) -> list[Any]:
+    """The packets up to the first that gives sound."""
+    import av
+
+    read: list[Any] = []
+    damage = None
+    for packet in packets:
+        read.append(packet)
+        try:
+            if packet.decode():
+                return read
+        except av.error.InvalidDataError as error:
+            damage = error
+    raise BadAudio("undecodable" if damage else "empty") from damage
+
+
+class _Length:
+    """What packets add up to: by the durations that the container gives them, and by the samples that they hold.
+
+    The first knows what is cut off at the ends, but may be understated. Ends are for packets that tell neither.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        codec = stream.codec_context
+        self._tick = float(stream.time_base)
+        self._is_opus = codec.name in ("opus", "libopus")
+        self._frame = (codec.frame_size or 0) / codec.sample_rate if codec.sample_rate else 0.0
+        self._named, self._held, self._end = 0, 0.0, 0
+
+    def add(self, packet: Any) -> None:
+        if packet.size:
+            self._held += _seconds_of_opus(bytes(packet)) if self._is_opus else self._frame
+            self._named += packet.duration or 0
+            self._end = max(self._end, packet.pts or 0)
+
+    @property
+    def seconds(self) -> float:
+        named = self._named * self._tick
+        return (self._held if self._held > named + _CUT_OFF else named) or self._end * self._tick
+
+
+def _seconds_of_opus(packet: bytes) -> float:
+    """By its first bytes: frames of one size (RFC 6716, 3.1 and 3.2)."""
+    config, code = packet[0] >> 3, packet[0] & 3
+    sizes = _SILK if config < 12 else _HYBRID if config < 16 else _CELT
+    frames = (1, 2, 2)[code] if code < 3 else packet[1] & 63 if len(packet) > 1 else 0
+    return sizes[config % len(sizes)] * frames
 
 
 def _seconds_of(container: Any, stream: Any) -> float:

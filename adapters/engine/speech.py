@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_native_id
 from typing import TYPE_CHECKING, Any
 
 from adapters.engine.bleed import is_same_sound, mute_bleed
-from adapters.engine.decoding import MOST_CHANNELS, Window, look_at, windows
+from adapters.engine.decoding import MOST_CHANNELS, Window, look_at, measure, windows
 from adapters.engine.turns import Voice, Word, segments_of, voice_of_channel, voice_of_mix
 from adapters.engine.weights import INSTALL, find_weights, languages_of
 from service.ambient.ports import AudioFacts, Segment, SpeechRequest
@@ -26,6 +28,7 @@ UNLIKELY_SPEECH = 0.6
 DOUBTFUL = -0.8
 HOPELESS = -1.4
 REPETITIVE = 2.4
+NICENESS = 10
 
 
 class FasterWhisper:
@@ -52,9 +55,9 @@ class FasterWhisper:
         """Loads the model ahead of the first recording. Raises BadConfiguration."""
         self._loaded()
 
-    def probe(self, audio: Path) -> AudioFacts:
+    def probe(self, audio: Path, longest: float) -> AudioFacts:
         _quieten_decoder()
-        channels, seconds = look_at(audio)
+        channels, seconds = measure(audio, longest)
         return AudioFacts(channels, round(seconds * 1000))
 
     def transcribe(
@@ -68,23 +71,24 @@ class FasterWhisper:
             if cancelled():
                 return segments_of(words)
             for voice, samples in _heard(window, request):
-                words += self._words(voice, samples, window.start, request.language)
+                words += self._words(voice, samples, window.start, request)
             progress(min(1.0, window.end / seconds) if seconds else 0.0)
         progress(1.0)
         return segments_of(words)
 
-    def _words(self, voice: Voice, samples: Samples, offset: float, language: str) -> Iterator[Word]:
+    def _words(self, voice: Voice, samples: Samples, offset: float, request: SpeechRequest) -> Iterator[Word]:
         if not _has_energy(samples):
             return
-        for segment in self._recognised(samples, language.lower().split("-")[0]):
+        for segment in self._recognised(samples, request):
             for word in segment.words or ():
                 if word.word.strip():
                     yield Word(offset + word.start, offset + word.end, word.word, voice)
 
-    def _recognised(self, samples: Samples, language: str) -> Iterator[Any]:
+    def _recognised(self, samples: Samples, request: SpeechRequest) -> Iterator[Any]:
         segments, _ = self._loaded().transcribe(
             samples,
-            language=language,
+            language=request.language.lower().split("-")[0],
+            hotwords=", ".join(request.keyterms) or None,
             beam_size=5,
             vad_filter=True,
             word_timestamps=True,
@@ -107,14 +111,25 @@ class FasterWhisper:
             raise BadConfiguration(f"speech recognition is not installed: {INSTALL}") from error
         weights = find_weights(self._speech_model)
         weights.verify()
-        return WhisperModel(
-            str(weights.folder),
-            device="cpu",
-            compute_type="int8",
-            cpu_threads=self._threads,
-            num_workers=self._at_once,
-            local_files_only=True,
-        )
+        with ThreadPoolExecutor(1, initializer=_give_way) as thread:  # the model's own threads inherit its priority
+            return thread.submit(
+                WhisperModel,
+                str(weights.folder),
+                device="cpu",
+                compute_type="int8",
+                cpu_threads=self._threads,
+                num_workers=self._at_once,
+                local_files_only=True,
+            ).result()
+
+
+def _give_way() -> None:
+    """Whoever answers requests comes first, where a thread can have a priority of its own.
+
+    Not for threads that run Python: one that is kept off the processor would keep the interpreter's lock.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
 
 
 def _heard(window: Window, request: SpeechRequest) -> Iterator[tuple[Voice, Samples]]:

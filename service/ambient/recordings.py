@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.ambient.audit import Audit
+from service.ambient.containers import only_audio
 from service.ambient.errors import BAD_REQUEST, LIMIT_REACHED, NO_RECORDING, ApiError
-from service.ambient.ports import AudioFacts, Interaction, StoredBlob, StoredRecording, TooLarge, audio_key
+from service.ambient.ports import AudioFacts, StoredBlob, TooLarge, audio_key
 from service.ambient.rooms import AmbientRooms, KnownInteraction, RecordingId, Rooms, no_interaction
-from service.ambient.routing import SlashTolerant
-from service.ambient.schemas import RecordingCreated, RecordingList
+from service.ambient.routing import Described
+from service.ambient.store import Interaction, StoredRecording
+from service.ambient.wire.recordings import RecordingCreated, RecordingList
 from service.errors import BadAudio
 
-router = SlashTolerant(tags=["recordings"])
+router = Described(tags=["recordings"])
 
 _UPLOAD = {
     "requestBody": {
@@ -25,65 +29,79 @@ _UPLOAD = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The audio",
+        "content": {"audio/*": _BYTES, "video/*": _BYTES, "application/octet-stream": _BYTES},
+    }
+}
 
 
 @router.post("/interactions/{interaction}/recording", status_code=201, include_in_schema=False)
 @router.post("/interactions/{interaction}/recordings/", status_code=201, openapi_extra=_UPLOAD)
 async def upload_recording(rooms: Rooms, found: KnownInteraction, request: Request) -> RecordingCreated:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > rooms.upload_limit:
-        raise _too_large(rooms)
+    """The body is the audio: WAV, MP3, MP4 (M4A), WebM, Ogg or FLAC. Its bytes decide what it is, not its headers."""
     recording = str(uuid4())
     try:
-        blob = await rooms.blobs.write(audio_key(recording), request.stream(), rooms.upload_limit)
+        blob = await _received(rooms, recording, request)
+        facts = await _accept(rooms, found, recording, blob, request.headers.get("content-type"))
     except TooLarge:
-        raise _too_large(rooms) from None
-    facts = await _accept(rooms, found, recording, blob, request.headers.get("content-type"))
+        raise ApiError(400, LIMIT_REACHED, f"the recording is larger than {rooms.audio_max} bytes") from None
+    except BadAudio as error:
+        raise _unusable(error, rooms) from None
     return RecordingCreated(recording_id=recording, channels=facts.channels, duration_ms=facts.duration_ms)
+
+
+async def _received(rooms: AmbientRooms, recording: str, request: Request) -> StoredBlob:
+    """Refuses as early as it can be known. Raises TooLarge, BadAudio; nothing is kept then."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > rooms.audio_max:
+        raise TooLarge
+    audio = only_audio(request.stream(), rooms.audio_longest)
+    return await rooms.blobs.write(audio_key(recording), audio, rooms.audio_max)
 
 
 async def _accept(
     rooms: AmbientRooms, interaction: Interaction, recording: str, blob: StoredBlob, content_type: str | None
 ) -> AudioFacts:
-    """Audio that does not become a recording is deleted, whatever went wrong."""
-    try:
-        facts = await _probed(rooms, recording, blob)
-        row = StoredRecording(
-            id=recording,
-            interaction_id=interaction.id,
-            content_type=content_type,
-            size=blob.size,
-            sha256=blob.sha256,
-            channels=facts.channels,
-            duration_ms=facts.duration_ms,
-            created_at=datetime.now(UTC),
-        )
-        if not await rooms.store.add_recording(row):
-            raise no_interaction()
-    except BaseException:
+    """Audio that does not become a recording is deleted. When adding its row fails, the row may be there all the same:
+    the audio stays, and is swept when no row names it."""
+    facts = await _probed(rooms, recording)
+    row = StoredRecording(
+        id=recording,
+        interaction_id=interaction.id,
+        content_type=content_type,
+        size=blob.size,
+        sha256=blob.sha256,
+        channels=facts.channels,
+        duration_ms=facts.duration_ms,
+        created_at=datetime.now(UTC),
+    )
+    if not await rooms.store.add_recording(row):
         await rooms.blobs.delete(audio_key(recording))
-        raise
+        raise no_interaction()
     return facts
 
 
-async def _probed(rooms: AmbientRooms, recording: str, blob: StoredBlob) -> AudioFacts:
-    if blob.size == 0:
-        raise ApiError(400, BAD_REQUEST, "the recording is empty")
-    async with rooms.blobs.as_file(audio_key(recording)) as audio:
-        try:
-            return await asyncio.to_thread(rooms.transcriber.probe, audio)
-        except BadAudio as error:
-            raise ApiError(400, BAD_REQUEST, f"the recording cannot be used: {error.reason}") from None
+async def _probed(rooms: AmbientRooms, recording: str) -> AudioFacts:
+    try:
+        async with rooms.blobs.as_file(audio_key(recording)) as audio:
+            return await asyncio.to_thread(rooms.transcriber.probe, audio, rooms.audio_longest)
+    except BaseException:
+        await rooms.blobs.delete(audio_key(recording))
+        raise
 
 
 @router.get("/interactions/{interaction}/recordings/")
 async def list_recordings(rooms: Rooms, found: KnownInteraction) -> RecordingList:
+    """All of them, oldest first."""
     return RecordingList(recordings=await rooms.store.list_recordings(found.id))
 
 
-@router.get("/interactions/{interaction}/recordings/{recording}", response_class=StreamingResponse)
-async def get_recording(rooms: Rooms, found: KnownInteraction, recording: RecordingId) -> Response:
-    """The identical bytes."""
+@router.get("/interactions/{interaction}/recordings/{recording}", response_class=StreamingResponse, responses=_AUDIO)
+async def get_recording(rooms: Rooms, found: KnownInteraction, recording: RecordingId, audit: Audit) -> Response:
+    """The bytes that were uploaded, as the type that they were uploaded as when that is audio or video."""
     stored = await rooms.store.get_recording(found.id, recording)
     if stored is None:
         raise no_recording()
@@ -92,6 +110,7 @@ async def get_recording(rooms: Rooms, found: KnownInteraction, recording: Record
         first = await anext(chunks)
     except FileNotFoundError:
         raise no_recording() from None
+    audit.gets("recording", [recording])
     headers = {"Content-Length": str(stored.size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_from(first, chunks), media_type=_media_type(stored), headers=headers)
 
@@ -121,5 +140,7 @@ def no_recording() -> ApiError:
     return ApiError(404, NO_RECORDING, "recording not found")
 
 
-def _too_large(rooms: AmbientRooms) -> ApiError:
-    return ApiError(400, LIMIT_REACHED, f"the recording is larger than {rooms.upload_limit} bytes")
+def _unusable(error: BadAudio, rooms: AmbientRooms) -> ApiError:
+    if error.reason == "too_long":
+        return ApiError(400, LIMIT_REACHED, f"the recording is longer than {rooms.audio_longest:g} seconds")
+    return ApiError(400, BAD_REQUEST, f"the recording cannot be used: {error.reason}")

@@ -13,12 +13,17 @@ from uuid import uuid4
 
 import structlog
 
-from service.ambient.ports import Blobs, Claim, Segment, SpeechRequest, Transcriber, TranscriptQueue, audio_key
+from service.ambient.ports import Blobs, Segment, SpeechRequest, Transcriber, audio_key
+from service.ambient.spoken_text import Wording, worded
+from service.ambient.store import Claim, TranscriptQueue
 from service.errors import BadAudio, LostLease
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
+LEASE_SECONDS = 20.0
+"""How long a killed process's transcript waits. Six renewals fail, or 17 s of standing still pass, before one is lost."""
+
 RENEW_SECONDS = 3.0
 STOP_SECONDS = 10.0
 MAX_ATTEMPTS = 3
@@ -72,7 +77,7 @@ class Recognisers:
         blobs: Blobs,
         transcriber: Transcriber,
         count: int,
-        lease_seconds: float = 60.0,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> AsyncIterator[Recognisers]:
         """`count` recordings at once, until leaving; what is unfinished then goes back to the queue. 0: none here."""
         self = cls(store, blobs, transcriber, count, lease_seconds)
@@ -116,7 +121,8 @@ class Recognisers:
         if reason:
             await self._store.fail_transcript(claim, reason)
         else:
-            await self._store.complete_transcript(claim, segments)
+            wording = Wording.from_options(transcript.options)
+            await self._store.complete_transcript(claim, worded(segments, wording))
         self.ended.ring()
         log.info("transcript_ended", transcript=transcript.id, reason=reason, seconds=round(monotonic() - started, 1))
 
@@ -186,7 +192,8 @@ class _Progress:
 def _request(claim: Claim) -> SpeechRequest:
     transcript = claim.transcript
     roles = {participant["channel"]: participant["role"] for participant in transcript.participants or ()}
-    return SpeechRequest(transcript.language, transcript.multichannel, roles)
+    keyterms = tuple((transcript.options or {}).get("keyterms", ()))
+    return SpeechRequest(transcript.language, transcript.multichannel, roles, keyterms)
 
 
 def _retrieve(future: asyncio.Future[list[Segment]]) -> None:

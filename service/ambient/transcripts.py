@@ -7,17 +7,20 @@ import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
+from service.ambient.audit import Audit
 from service.ambient.errors import BAD_LANGUAGE, BAD_REQUEST, NO_TRANSCRIPT, ApiError
-from service.ambient.ports import Interaction, StoredTranscript, Transcriber
+from service.ambient.ports import Transcriber
 from service.ambient.recordings import no_recording
 from service.ambient.rooms import AmbientRooms, KnownInteraction, Rooms, TranscriptId, no_interaction
-from service.ambient.routing import SlashTolerant, described, json_body
-from service.ambient.schemas import (
+from service.ambient.routing import Described, described, json_body
+from service.ambient.store import Interaction, StoredTranscript
+from service.ambient.transcription import heard
+from service.ambient.wire.transcripts import (
     CreateTranscript,
     SpokenSegment,
     TranscriptContent,
@@ -27,21 +30,34 @@ from service.ambient.schemas import (
     TranscriptResponse,
     TranscriptStatus,
 )
-from service.ambient.transcription import heard
 
-router = SlashTolerant(tags=["transcripts"])
+router = Described(tags=["transcripts"])
+
+_LOCATION = {
+    "Location": {"description": "path of the transcript, while it is processing", "schema": {"type": "string"}}
+}
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": _LOCATION},
+    202: {"model": TranscriptResponse, "description": "asked for with `async`: not heard yet", "headers": _LOCATION},
+}
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SAMPLE = 200
 _LOOK_EVERY = 1.0
 
 
-@router.post("/interactions/{interaction}/transcripts/", status_code=201, openapi_extra=described(CreateTranscript))
+@router.post(
+    "/interactions/{interaction}/transcripts/",
+    status_code=201,
+    openapi_extra=described(CreateTranscript),
+    responses=_CREATED,
+)
 async def create_transcript(
     rooms: Rooms,
     found: KnownInteraction,
     request: Request,
     response: Response,
+    audit: Audit,
     asked: Annotated[CreateTranscript, Depends(json_body(CreateTranscript))],
 ) -> TranscriptResponse:
     """Waits up to 25 s for the result; then, or at once with `async`, answers `processing` and a `Location`."""
@@ -58,6 +74,8 @@ async def create_transcript(
         transcript = await _ended(rooms, transcript)
     if _status(transcript) == "processing":
         response.headers["Location"] = f"{request.url.path.rstrip('/')}/{transcript.id}"
+    if transcript.segments:
+        audit.gets("transcript", [transcript.id], "create")
     return _shown(transcript)
 
 
@@ -76,24 +94,38 @@ async def _ended(rooms: AmbientRooms, transcript: StoredTranscript) -> StoredTra
 
 
 @router.get("/interactions/{interaction}/transcripts/", response_model_exclude_unset=True)
-async def list_transcripts(rooms: Rooms, found: KnownInteraction, full: bool = False) -> TranscriptList:
+async def list_transcripts(
+    rooms: Rooms,
+    found: KnownInteraction,
+    audit: Audit,
+    full: Annotated[bool, Query(description="with what was said")] = False,
+) -> TranscriptList:
+    """All of them, each with a sample of its text; the whole of each with `full`."""
     stored = await rooms.store.list_transcripts(found.id)
+    audit.gets("transcript", [transcript.id for transcript in stored if transcript.segments])
     return TranscriptList(transcripts=[_item(transcript, full) for transcript in stored])
 
 
 @router.get("/interactions/{interaction}/transcripts/{transcript}")
-async def get_transcript(rooms: Rooms, found: KnownInteraction, transcript: TranscriptId) -> TranscriptResponse:
-    return _shown(await _known(rooms, found, transcript))
+async def get_transcript(
+    rooms: Rooms, found: KnownInteraction, transcript: TranscriptId, audit: Audit
+) -> TranscriptResponse:
+    """While it is `processing`, without its text."""
+    stored = await _known(rooms, found, transcript)
+    audit.gets("transcript", [stored.id])
+    return _shown(stored)
 
 
 @router.get("/interactions/{interaction}/transcripts/{transcript}/status", response_model_exclude_none=True)
 async def get_status(rooms: Rooms, found: KnownInteraction, transcript: TranscriptId) -> TranscriptStatus:
+    """For callers that wait: ask again after a second, then less often."""
     stored = await _known(rooms, found, transcript)
     return TranscriptStatus(status=_status(stored), progress=stored.progress, reason=stored.reason)
 
 
 @router.delete("/interactions/{interaction}/transcripts/{transcript}", status_code=204)
 async def delete_transcript(rooms: Rooms, found: KnownInteraction, transcript: TranscriptId) -> Response:
+    """One that is being made is given up."""
     if not await rooms.store.delete_transcript(found.id, transcript):
         raise _no_transcript()
     return Response(status_code=204)
@@ -124,7 +156,24 @@ def _new(interaction: Interaction, asked: CreateTranscript, language: str) -> St
         multichannel=asked.is_multichannel,
         participants=tuple(one.model_dump() for one in participants) if participants else None,
         created_at=datetime.now(UTC),
+        options=_options(asked, language),
     )
+
+
+def _options(asked: CreateTranscript, language: str) -> dict[str, Any] | None:
+    """What `Wording.from_options` and the recogniser read; None when nothing but the usual was asked."""
+    options: dict[str, Any] = {}
+    if (asked.spoken_punctuation or asked.is_dictation) and language.lower().startswith("en"):
+        options["punctuation"] = "spoken"
+    elif not asked.automatic_punctuation:
+        options["punctuation"] = "none"
+    if asked.replacements:
+        options["replacements"] = [[pair.find, pair.replace] for pair in asked.replacements]
+    if asked.keyterms and asked.keyterms.terms:
+        options["keyterms"] = [keyterm.term for keyterm in asked.keyterms.terms]
+    if asked.diarize:
+        options["diarize"] = True
+    return options or None
 
 
 async def _known(rooms: AmbientRooms, interaction: Interaction, transcript: str) -> StoredTranscript:

@@ -12,7 +12,8 @@ from uuid import uuid4
 from adapters.blobs.local_folder import LocalFolder
 from adapters.database.ambient_store import SqlAmbientStore
 from adapters.database.database import Database
-from service.ambient.ports import Interaction, StoredTranscript, audio_key
+from service.ambient.ports import audio_key
+from service.ambient.store import Interaction, StoredTranscript
 from service.ambient.transcription import MAX_ATTEMPTS, Recognisers
 from service.errors import BadAudio
 from tests.ambient_service import ambient_service, pieces
@@ -86,6 +87,25 @@ async def test_a_leased_transcript_is_left_alone(database: Database, tmp_path: P
     here = await ward(database, tmp_path)
     assert await here.store.claim_transcript("another", 60.0)
     assert await here.store.claim_transcript("me", 60.0) is None
+
+
+async def test_what_is_released_at_a_start_is_taken_up_at_once_and_fenced(database: Database, tmp_path: Path) -> None:
+    here = await ward(database, tmp_path)
+    killed = await here.store.claim_transcript("killed", 60.0)
+    assert killed
+    await here.store.release_all_transcripts()
+    assert not await here.store.keep_transcript(killed, 0.9, 60.0)
+    again = await here.store.claim_transcript("restarted", 60.0)
+    assert again
+    assert (again.transcript.id, again.attempt) == (here.transcript, 2)
+
+
+async def test_a_start_leaves_ended_transcripts_as_they_are(database: Database, tmp_path: Path) -> None:
+    here = await ward(database, tmp_path)
+    async with here.recognisers():
+        await here.ended()
+    await here.store.release_all_transcripts()
+    assert (await here.now()).status == "completed"
 
 
 async def test_two_recognisers_never_claim_the_same_transcript(database: Database, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from adapters.engine.decoding import LONGEST_WINDOW, RATE, SHORTEST_WINDOW, look_at, windows
+from adapters.engine.decoding import LONGEST_WINDOW, RATE, SHORTEST_WINDOW, look_at, measure, windows
 from adapters.engine.speech import FasterWhisper
 from service.ambient.ports import AudioFacts
 from service.errors import BadAudio
@@ -67,7 +67,7 @@ def test_a_format_is_probed_and_decoded_whole(
 
 
 def test_the_probe_tells_channels_and_milliseconds() -> None:
-    assert FasterWhisper("tiny.en", 1).probe(DEMO / "consult_two_channel.ogg") == AudioFacts(2, 74581)
+    assert FasterWhisper("tiny.en", 1).probe(DEMO / "consult_two_channel.ogg", 7200) == AudioFacts(2, 74581)
 
 
 def test_a_live_recording_without_a_duration_is_measured_by_its_packets(tmp_path: Path) -> None:
@@ -80,6 +80,38 @@ def test_a_live_recording_without_a_duration_is_measured_by_its_packets(tmp_path
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     assert look_at(live)[1] == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"), [(row[1], row[2], row[3]) for row in FORMATS], ids=[row[0] for row in FORMATS]
+)
+def test_a_recording_is_as_long_as_what_it_holds(tmp_path: Path, container: str, codec: str, rate: int) -> None:
+    audio = write_audio(tmp_path / "a", tone(3.0, 1, rate), rate, container, codec)
+    assert measure(audio, 4.0) == (1, pytest.approx(3.0, abs=0.15))
+    with pytest.raises(BadAudio) as refusal:
+        measure(audio, 2.0)
+    assert refusal.value.reason == "too_long"
+
+
+@pytest.mark.parametrize("container", ["webm", "ogg"])
+def test_timestamps_that_lie_do_not_make_a_recording_shorter(tmp_path: Path, container: str) -> None:
+    honest = write_audio(tmp_path / "a.ogg", tone(10.0, 1, 48000), 48000, "ogg", "libopus")
+    with av.open(str(honest)) as read, av.open(str(tmp_path / "lie"), "w", format=container) as out:
+        stream = out.add_stream_from_template(read.streams.audio[0])
+        for number, packet in enumerate(packet for packet in read.demux(audio=0) if packet.size):
+            packet.stream, packet.pts, packet.dts, packet.duration = stream, number, number, 1
+            out.mux(packet)
+    assert look_at(tmp_path / "lie")[1] < 1.0
+    assert measure(tmp_path / "lie", 60.0)[1] == pytest.approx(10.0, abs=0.15)
+
+
+@pytest.mark.parametrize("announced", [16000, 0, 0xFFFFFFFF])
+def test_a_wav_is_as_long_as_what_will_be_heard_of_it(tmp_path: Path, announced: int) -> None:
+    content = write_audio(tmp_path / "a.wav", tone(3.0, 1, RATE), RATE).read_bytes()
+    at = content.index(b"data") + 4
+    (tmp_path / "lie.wav").write_bytes(content[:at] + struct.pack("<I", announced) + content[at + 4 :])
+    heard = sum(window.end - window.start for window in windows(tmp_path / "lie.wav", 1))
+    assert measure(tmp_path / "lie.wav", 60.0)[1] == pytest.approx(heard, abs=0.01)
 
 
 @pytest.mark.parametrize("multiple", [False, True])
