@@ -10,10 +10,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import __version__
 from service.ambient.errors import install_error_handlers
+from service.ambient.routing import EitherForm
+from service.api.description import describe_authentication
+from service.api.examples import describe_examples, operation_id
 
 Require = Callable[[Any], Any]
 
-_ABOUT = "FHIR events in, ambient documentation, DocumentReference out. `/v2` is the ambient API."
+_ABOUT = """\
+FHIR events in, ambient documentation, DocumentReference out.
+
+`/v2` is the ambient API: an interaction holds recordings, a recording becomes a transcript, a transcript becomes
+documents. Paths may end with a slash or not. Every refusal has the body `ErrorResponse`, but 401, which has none; its
+`requestid` equals the header `X-Request-Id`. Times are ISO 8601 in UTC, ids are UUIDs.
+"""
+_SERVERS = [{"url": "/", "description": "This server"}]
+_TAGS = [
+    {"name": "interactions", "description": "One for each visit, owned by a tenant."},
+    {"name": "recordings", "description": "The audio of an interaction."},
+    {"name": "transcripts", "description": "What was said in a recording: made in the background, waited for a while."},
+    {"name": "facts", "description": "What a caller has established about an interaction."},
+    {"name": "documents", "description": "Notes, written from transcripts, facts or text by a template."},
+    {"name": "templates", "description": "What documents are made of."},
+    {"name": "languages", "description": "What is understood, and what is written."},
+    {"name": "authentication", "description": "Where access tokens come from."},
+    {"name": "events", "description": "FHIR events over HTTP."},
+    {"name": "operations", "description": "Probes, metrics, visits and dead letters."},
+]
 
 
 def create_app(
@@ -23,12 +45,24 @@ def create_app(
     sandbox: ASGIApp | None,
 ) -> FastAPI:
     """`behind` holds (router, prefix, the dependency that lets callers in; None where the router asks itself)."""
-    app = FastAPI(title="ambient-fhir", version=__version__, description=_ABOUT, redirect_slashes=False, redoc_url=None)
+    app = FastAPI(
+        title="ambient-fhir",
+        version=__version__,
+        description=_ABOUT,
+        servers=_SERVERS,
+        openapi_tags=_TAGS,
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
     install_error_handlers(app)
+    app.add_middleware(EitherForm)
     for router in open_to_all:
         app.include_router(router)
     for router, prefix, require in behind:
         app.include_router(router, prefix=prefix, dependencies=[Depends(require)] if require else [])
+    describe_examples(app)
+    describe_authentication(app)
     if sandbox is not None:
         app.mount("/sandbox/fhir/R4", sandbox)
     return app

@@ -11,6 +11,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
+from service.ambient.ports import TooLarge
+from service.ambient.routing import whole_body
+from service.ambient.wire.error import refusals
 from service.api.replay import message_id, routing_key
 from service.errors import Ignored, Rejected
 from service.events.delivery import Delivery
@@ -18,6 +21,32 @@ from service.events.reading import read_events
 from service.telemetry import EVENTS_IGNORED
 from service.workflow.ports import Broker, PublishFailed
 
+_MEDIA = {
+    "resourceType": "Media",
+    "id": "rec-1",
+    "status": "completed",
+    "encounter": {"reference": "Encounter/enc-1"},
+    "content": {"url": "Binary/aud-1"},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "JSON of one event or several.",
+        "content": {"application/fhir+json": {"schema": {"type": "object"}, "example": _MEDIA}},
+    }
+}
+_TAKEN = {
+    "type": "object",
+    "required": ["taken"],
+    "properties": {
+        "taken": {"type": "integer", "description": "so many events were published"},
+        "ignored": {"type": "string", "description": "why there was nothing to do"},
+    },
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **refusals(400, 401, 403, 413, 500, 503),
+    202: {"content": {"application/json": {"schema": _TAKEN, "example": {"taken": 1}}}},
+}
 _LONGEST = 255
 """Bytes of a header's name or a content type that AMQP can carry."""
 
@@ -37,8 +66,11 @@ def events_router(
         status_code=202,
         summary="Take in FHIR events",
         response_description="Stored by the broker, or nothing to do",
+        responses=_ANSWERS,
+        openapi_extra=_BODY,
     )
     async def take_events(request: Request) -> JSONResponse:
+        """Any accepted shape: a raw Media or Encounter, a notification Bundle, a CloudEvent, and others (docs/wire.md)."""
         body = await _body(request, max_message)
         if not await _signed(request, body, secret):
             await require(request)
@@ -86,9 +118,7 @@ async def _signed(request: Request, body: bytes, secret: SecretStr | None) -> bo
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"more than {limit} bytes")
-    return bytes(body)
+    try:
+        return await whole_body(request, limit)
+    except TooLarge:
+        raise HTTPException(413, f"more than {limit} bytes") from None

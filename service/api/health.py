@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from fastapi import APIRouter
@@ -47,19 +48,36 @@ async def _results(checks: Mapping[str, Check]) -> dict[str, str]:
     }
 
 
+def _probed(*parts: str) -> dict[int | str, dict[str, Any]]:
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    well, ill = dict.fromkeys(parts, "ok"), {**dict.fromkeys(parts, "ok"), parts[0]: "TimeoutError"}
+    return {
+        200: {"description": "Each part is `ok`", "content": {"application/json": {"schema": schema, "example": well}}},
+        503: {"description": "A part is not `ok`", "content": {"application/json": {"schema": schema, "example": ill}}},
+    }
+
+
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
 def health_router(health: Health, records: VisitRecords) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
-    @router.get("/livez", summary="Is the process worth keeping?")
+    @router.get("/livez", summary="Is the process worth keeping?", responses=_probed("event_loop"))
     async def livez() -> JSONResponse:
+        """For a liveness probe: when it fails, only a restart helps."""
         return _answer(await health.liveness())
 
-    @router.get("/readyz", summary="Can the process do its work now?")
+    @router.get("/readyz", summary="Can the process do its work now?", responses=_probed("database", "process"))
     async def readyz() -> JSONResponse:
+        """For a readiness probe: what it needs answers, and it is not stopping."""
         return _answer(await health.readiness())
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses=_METRICS)
     async def metrics() -> Response:
+        """The names are in the runbook. They hold no ids and no clinical content."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         await _count_visits(records)

@@ -7,11 +7,18 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.api.edge import PATIENCE, Edge
+from service.api.lingering import Lingering
 from service.errors import BadConfiguration
+
+FRAME_LIMIT = 64 * 1024 + 1024
+"""Bytes of a websocket's message: the wire's longest is 64,000 bytes of audio."""
 
 
 class _Server(uvicorn.Server):
@@ -21,18 +28,23 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def listening(app: ASGIApp, host: str, port: int, patience: float = PATIENCE) -> AsyncIterator[int]:
     """Serves until left, then lets requests under way finish for 5 s. Yields the port (of the kernel's choice for 0).
+    `patience`: see `edge.py`.
 
     Raises BadConfiguration when the address cannot be had.
     """
     config = uvicorn.Config(
-        app,
+        Lingering(app),
         host=host,
         port=port,
         lifespan="off",
-        ws="none",
-        http="httptools",
+        http=cast(type[asyncio.Protocol], partial(Edge, patience=patience)),
+        ws="none",  # `Edge` knows which
+        ws_max_size=FRAME_LIMIT,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
