@@ -51,6 +51,7 @@ check: .venv/.done ## lint, format, types, import contracts, chart, stale genera
 bench: .venv/.done ## benchmarks, one JSON line each, ratios measured in the same run
 	$(BIN)/python -m bench.startup
 	$(BIN)/python -m bench.speech
+	$(BIN)/python -m bench.api
 
 fix: .venv/.done ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
@@ -68,4 +69,4 @@ lock: .venv/.done ## resolve the locks anew, keeping what still fits
 	$(BIN)/uv pip compile -q .cache/build.in --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## remove what the other targets made, but no data
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/sdk/node_modules

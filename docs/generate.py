@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from adapters.rabbitmq import topology
 from service.cli import export_openapi
-from service.settings import _SECRETS, Settings
+from service.settings import Settings
+from service.variables import SECRETS
 
 FOLDER = Path(__file__).parent
 
@@ -93,7 +94,7 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _rows(field.annotation, variable)
         else:
-            from_file = "yes" if variable.lower() in _SECRETS else ""
+            from_file = "yes" if variable.lower() in SECRETS else ""
             yield f"| `{variable}` | {_default(field.default)} | {_what(field)} | {from_file} |\n"
 
 

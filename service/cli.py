@@ -134,6 +134,20 @@ def export_openapi(
         typer.echo(text, nl=False)
 
 
+@app.command("hash-secret")
+def hash_secret() -> None:
+    """Hash a client's secret for AMBIENT_API__CLIENTS: asked for without echo, or read from standard input."""
+    from service.client_secrets import ScryptHash
+
+    if sys.stdin.isatty():
+        secret = str(typer.prompt("secret", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        secret = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    if not secret:
+        _fail("no secret was given", 2)
+    typer.echo(str(ScryptHash.of(secret)))
+
+
 @visits_app.command("list")
 def list_visits(
     state: Annotated[Literal["waiting", "working", "done", "parked", "cancelled"] | None, typer.Option(help="only visits in this state")] = None,

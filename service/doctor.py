@@ -29,7 +29,8 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """One after the other, so that each line stands for one counterpart alone."""
     findings = [_authentication(settings)]
-    for subject, look in LOOKS.items():
+    looks = {**LOOKS, **({"issuer": _issuer} if settings.api.oidc_issuer else {})}
+    for subject, look in looks.items():
         try:
             findings.append(Finding(subject, True, await asyncio.wait_for(_within(settings, look), _PATIENCE)))
         except TimeoutError:
@@ -68,8 +69,9 @@ def _authentication(settings: Settings) -> Finding:
         refuse_unsafe(settings, "serve")
     except BadConfiguration as wrong:
         return Finding("authentication", False, str(wrong))
-    count = len(settings.api.clients)
-    return Finding("authentication", True, f"{count} API clients" if count else "open, on loopback only")
+    count, issuer = len(settings.api.clients), settings.api.oidc_issuer
+    ways = [f"{count} API clients"] * bool(count) + [f"tokens of {issuer}"] * bool(issuer)
+    return Finding("authentication", True, ", ".join(ways) or "open, on loopback only")
 
 
 async def _within(settings: Settings, look: Callable[[Opening], Awaitable[str]]) -> str:
@@ -112,6 +114,11 @@ async def _ehr(opening: Opening) -> str:
     load_profile(opening.settings.ehr.profile)
     version = await opening.ehr(opening.sandbox()).ping()
     return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
+
+
+async def _issuer(opening: Opening) -> str:
+    issuer = opening.settings.api.oidc_issuer or ""
+    return f"{issuer} answers, {len(await opening.published_keys(issuer).fetch())} keys"
 
 
 LOOKS = {"database": _database, "broker": _broker, "blobs": _blobs, "engine": _engine, "ehr": _ehr}

@@ -68,6 +68,10 @@ class NeedsPerson(AmbientFhirError):
         self.detail = detail
 
 
+class IssuerUnavailable(AmbientFhirError):
+    """The OpenID Connect issuer does not say now which keys are its own; the text says why."""
+
+
 class LostLease(AmbientFhirError):
     """Another runner holds the visit now; whatever this one still wants to write must not be written."""
 

@@ -29,14 +29,21 @@ from adapters.engine.speech import FasterWhisper
 from service.ambient.app import ambient_router, create_ambient_app
 from service.ambient.ports import Blobs, NoteWriter, Transcriber
 from service.ambient.rooms import AmbientRooms
-from service.ambient.template_files import bundled_templates
+from service.ambient.streams import streams_router
+from service.ambient.sweeping import sweeping
+from service.ambient.template_files import read_templates
 from service.ambient.transcription import Recognisers
 from service.api.app import Guarded, create_app, create_probes_app
-from service.api.auth import Access, token_router
+from service.api.auth import Access
+from service.api.credentials import Credentials
 from service.api.events import events_router
 from service.api.health import Health, health_router
+from service.api.issuer import Issuer
+from service.api.issuer_keys import IssuerKeys, PublishedKeys
 from service.api.operations import dead_letters_router, visits_router
 from service.api.ports import VisitRecords
+from service.api.rate import Rate
+from service.api.token_endpoint import Grants, token_router
 from service.api.tokens import Tokens
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
@@ -54,6 +61,7 @@ if TYPE_CHECKING:
 
 Role = Literal["serve", "api", "worker"]
 _CONNECTIONS = 16
+_ISSUER_PATIENCE = 5.0
 
 
 @dataclass(slots=True)
@@ -152,16 +160,24 @@ class Opening:
     async def ambient_rooms(self, transcriber: Transcriber | None = None) -> AmbientRooms:
         engine = self.settings.engine
         count = self._recognisers()
+        templates = read_templates(self.settings.api.template_folder)
         store = SqlAmbientStore(self.database)
         blobs = self.blobs()
         transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
+        if self.role == "serve" and self.database.is_sqlite:
+            await store.release_all_transcripts()  # this process is the only one
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
+        if self.role != "worker":
+            await self.stack.enter_async_context(sweeping(store, blobs))
         return AmbientRooms(
             store,
             blobs,
             transcriber,
             cast(NoteWriter, Later(_writer)),
             recognisers,
+            templates,
+            audio_max=int(self.settings.api.audio_max),
+            audio_longest=self.settings.api.audio_longest,
             public_url=self.settings.http.public_url,
         )
 
@@ -202,7 +218,7 @@ class Opening:
 
     def ambient(self, rooms: AmbientRooms) -> Ambient:
         if self.settings.engine.url == "embedded":
-            refuse_unknown(self.settings.notes.templates, [template.key for template in bundled_templates().all()])
+            refuse_unknown(self.settings.notes.templates, [template.key for template in rooms.templates.all()])
             refuse_language(rooms.transcriber, self.settings.notes.language)
         else:
             return self._ambient_client(_engine_auth(self.settings), None, self.settings.engine.url.rstrip("/") + "/")
@@ -230,13 +246,14 @@ class Opening:
     def house(self, rooms: AmbientRooms, sandbox: FastAPI | None, broker: Broker, ehr: Ehr, ambient: Ambient) -> House:
         settings, base, wake = self.settings, ehr_base(self.settings), asyncio.Event()
         records, letters = SqlVisitRecords(self.database), SqlDeadLetters(self.database)
-        access = Access(settings.api.clients, Tokens(SqlSigningKeys(self.database), settings.api.signing_key_file))
+        tokens = Tokens(SqlSigningKeys(self.database), settings.api.signing_key_file)
+        access = Access(settings.api.clients, tokens, self._issuer())
         health = Health(needed={"database": self.database.ping})
         probes = health_router(health, records)
         operate, listen = access.require("operations"), access.require("events")
         inlet = events_router(broker, base, int(settings.broker.max_message), settings.api.events_secret, listen)
         app = create_app(
-            open_to_all=[probes, token_router(access)],
+            open_to_all=[probes, token_router(self._grants(tokens)), streams_router(rooms, access.tenant)],
             behind=[
                 (ambient_router(rooms), "/v2", access.require("ambient")),
                 (inlet, "", None),
@@ -246,19 +263,26 @@ class Opening:
             sandbox=Guarded(sandbox, operate) if sandbox else None,
         )
         alone = create_probes_app(health_router(health, records))
-        return House(
-            settings,
-            app if self.role != "worker" else alone,
-            alone,
-            health,
-            broker,
-            ehr,
-            ambient,
-            rooms.transcriber,
-            records,
-            letters,
-            wake,
-        )
+        served = app if self.role != "worker" else alone
+        transcriber = rooms.transcriber
+        return House(settings, served, alone, health, broker, ehr, ambient, transcriber, records, letters, wake)
+
+    def _grants(self, tokens: Tokens) -> Grants:
+        api = self.settings.api
+        return Grants(tokens, Credentials(api.clients) if api.guarded else None, Rate(api.token_rate))
+
+    def _issuer(self) -> Issuer | None:
+        api = self.settings.api
+        if not api.oidc_issuer:
+            return None
+        keys = IssuerKeys(cast(PublishedKeys, Later(partial(self.published_keys, api.oidc_issuer))))
+        self.stack.push_async_callback(keys.close)
+        return Issuer(api.oidc_issuer, api.oidc_audience or "", api.oidc_tenant_claim, keys)
+
+    def published_keys(self, issuer: str) -> PublishedKeys:
+        from adapters.oauth.published_keys import PublishedKeys as Published
+
+        return Published(self._http(_ISSUER_PATIENCE), issuer)
 
     async def start_work(self, house: House) -> None:
         """Runners first, so that what the consumer takes in finds them running."""

@@ -24,7 +24,7 @@ async def run_until_stopped(settings: Settings, role: Role) -> None:
         if settings.ops.port is not None:
             await ports.enter_async_context(listening(house.probes, settings.ops.host, settings.ops.port))
             log.info("probes_listening", host=settings.ops.host, port=settings.ops.port)
-        if role != "worker" and not settings.api.clients:
+        if role != "worker" and not settings.api.guarded:
             log.warning(
                 "open_on_loopback", detail="no API clients are configured: whoever is on this machine may do everything"
             )

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import httpx
+import pytest
 from fastapi import FastAPI
-from structlog.testing import capture_logs
 
 from adapters.ambient.client import AmbientClient
 from adapters.ambient.in_process import InProcess
@@ -21,10 +22,16 @@ from adapters.database.ambient_store import SqlAmbientStore
 from adapters.database.database import Database
 from service.ambient.app import create_ambient_app
 from service.ambient.rooms import AmbientRooms
+from service.ambient.template_files import Templates, read_templates
 from service.ambient.transcription import Recognisers
 from tests.engines import AUDIO, QuotingWriter, ScriptedTranscriber
 
 VISIT = {"encounter": {"identifier": "visit-1", "status": "planned", "type": "first_consultation"}}
+
+
+def visit(**changes: Any) -> dict[str, Any]:
+    """A body that creates an interaction; no two have the same identifier."""
+    return {"encounter": {**VISIT["encounter"], "identifier": f"visit-{uuid4()}", **changes}}
 
 
 @dataclass
@@ -33,7 +40,6 @@ class AmbientService:
     http: httpx.AsyncClient
     transcriber: ScriptedTranscriber
     folder: Path
-    logs: list[Any]
 
     @property
     def store(self) -> Any:
@@ -43,7 +49,7 @@ class AmbientService:
         return AmbientClient(self.http, tenant=tenant, timeout=5)
 
     async def interaction(self, **headers: str) -> str:
-        response = await self.http.post("interactions/", json=VISIT, headers=headers)
+        response = await self.http.post("interactions/", json=visit(), headers=headers)
         return str(response.json()["interactionId"])
 
     async def recording(self, interaction: str) -> str:
@@ -61,13 +67,15 @@ async def ambient_service(
     transcriber = options.pop("transcriber", None) or ScriptedTranscriber()
     store, blobs = SqlAmbientStore(database), LocalFolder(folder)
     running_here = Recognisers.running(store, blobs, transcriber, recognisers, lease_seconds)
-    with capture_logs() as logs:
-        async with running_here as running:
-            rooms = AmbientRooms(store, blobs, transcriber, QuotingWriter(), running, **options)
-            async with httpx.AsyncClient(
-                transport=InProcess(_serving(rooms)), base_url="http://ambient.test/v2"
-            ) as http:
-                yield AmbientService(rooms, http, transcriber, folder, logs)
+    async with running_here as running:
+        rooms = AmbientRooms(store, blobs, transcriber, QuotingWriter(), running, _bundled_templates(), **options)
+        async with httpx.AsyncClient(transport=InProcess(_serving(rooms)), base_url="http://ambient.test/v2") as http:
+            yield AmbientService(rooms, http, transcriber, folder)
+
+
+@cache
+def _bundled_templates() -> Templates:
+    return read_templates()
 
 
 _ROOMS: ContextVar[AmbientRooms] = ContextVar("rooms of this request")
@@ -90,6 +98,11 @@ def _serving(rooms: AmbientRooms) -> Any:
         await _shared_app()(scope, receive, send)
 
     return app
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Our own lines, before keys that are not allowed are dropped."""
+    return [record.msg for record in caplog.records if isinstance(record.msg, dict)]
 
 
 async def pieces(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:

@@ -74,7 +74,7 @@ async def _usable(house: House, file: Path) -> None:
     if not await asyncio.to_thread(file.is_file):
         raise BadAudio("missing", f"{file} does not exist")
     try:
-        await asyncio.to_thread(house.transcriber.probe, file)
+        await asyncio.to_thread(house.transcriber.probe, file, house.settings.api.audio_longest)
     except BadAudio as bad:
         raise BadAudio(bad.reason, str(file)) from None
 

@@ -25,7 +25,7 @@ COUGH = (("doctor", "What brings you in today?"), ("patient", "I have had a coug
 
 def audio(*turns: tuple[str, str]) -> bytes:
     """A recording of these turns, one second each."""
-    return b"AUDIO" + json.dumps(turns).encode()
+    return b"OggS" + json.dumps(turns).encode()
 
 
 class WrittenAudio:
@@ -34,7 +34,7 @@ class WrittenAudio:
     def supports(self, language: str) -> bool:
         return language.startswith("en")
 
-    def probe(self, file: Path) -> AudioFacts:
+    def probe(self, file: Path, longest: float) -> AudioFacts:
         return AudioFacts(2, 1000 * len(self._turns(file)))
 
     def transcribe(
@@ -51,9 +51,9 @@ class WrittenAudio:
 
     def _turns(self, file: Path) -> list[Any]:
         content = file.read_bytes()
-        if not content.startswith(b"AUDIO"):
+        if not content.startswith(b"OggS"):
             raise BadAudio("undecodable")
-        return list(json.loads(content.removeprefix(b"AUDIO")))
+        return list(json.loads(content.removeprefix(b"OggS")))
 
 
 def deliveries_taken() -> float:

@@ -185,58 +185,15 @@ async def test_a_document(service: AmbientService) -> None:
     assert (await service.http.get(path)).json() == {"data": [body]}
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        {"type": "string", "data": "I have a cough."},
-        {"type": "facts", "data": [{"text": "I have a cough.", "group": "concerns", "source": "user"}]},
-    ],
-)
-async def test_a_document_can_be_written_from_text_or_facts(service: AmbientService, context: dict[str, Any]) -> None:
-    path = f"interactions/{await service.interaction()}/documents/"
-    asked = {"context": [context], "templateKey": "corti-soap", "outputLanguage": "en"}
-    section = (await service.http.post(path, json=asked)).json()["sections"][0]
-    assert section["text"] == "I have a cough."
-    assert section["evidence"] == [{"text": "I have a cough.", "segments": ["c0"]}]
-
-
-async def test_a_document_that_must_not_be_retained_is_answered_and_not_stored(service: AmbientService) -> None:
-    path = f"interactions/{await service.interaction()}/documents/"
-    asked = {"context": [SAID], "templateKey": "corti-soap", "outputLanguage": "en"}
-    created = await service.http.post(path, json=asked, headers={"X-Corti-Retention-Policy": "none"})
-    assert created.status_code == 201
-    assert created.headers["X-Corti-Retention-Policy"] == "acknowledged"
-    assert (await service.http.get(path)).json() == {"data": []}
-
-
-async def test_a_template_that_the_writer_cannot_draft_is_not_offered(service: AmbientService) -> None:
-    assert await service.client().template_keys() == ["corti-soap"]
-    assert (await service.http.get("templates/corti-patient-summary")).status_code == 404
-
-
 async def test_templates_and_their_sections(service: AmbientService) -> None:
-    templates = (await service.http.get("templates/", params={"lang": "en-US", "status": "published"})).json()["data"]
-    assert [template["key"] for template in templates] == ["corti-soap"]
-    for template in templates:
+    for template in (await service.http.get("templates/")).json()["data"]:
         assert_shape(template, key=str, name=str, description=str, status=str, templateSections=list, translations=list)
-        assert template["translations"][0]["languageId"] == "en"
-    one = (await service.http.get("templates/corti-soap")).json()
-    assert one == templates[0]
-    assert [item["section"]["key"] for item in one["templateSections"]] == [
-        "corti-subjective", "corti-objective", "corti-assessment", "corti-plan",
-    ]  # fmt: skip
-    sections = (await service.http.get("templateSections/")).json()["data"]
-    assert len(sections) == 4
-    for section in sections:
+        for item in template["templateSections"]:
+            assert_shape(item, sort=int, section=dict)
+    for section in (await service.http.get("templateSections/")).json()["data"]:
         assert_shape(section, key=str, name=str, description=str, type=str, defaultWritingStyle=dict, translations=list)
         assert_shape(section["defaultWritingStyle"], name=str)
-
-
-@pytest.mark.parametrize("query", [{"status": "draft"}, {"lang": "da"}])
-async def test_a_filter_that_matches_nothing_gives_an_empty_list(
-    service: AmbientService, query: dict[str, str]
-) -> None:
-    assert (await service.http.get("templates/", params=query)).json() == {"data": []}
+        assert_shape(section["translations"][0], languageId=str, name=str, description=str)
 
 
 async def test_everything_is_deleted_with_its_interaction(service: AmbientService) -> None:
@@ -262,7 +219,9 @@ async def test_a_deleted_item_is_not_found_again(service: AmbientService, resour
     assert (await service.http.delete(path + created["id"])).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["interactions", "interactions/", "templates", "templateSections/", "templates/soap/"])
+@pytest.mark.parametrize(
+    "path", ["interactions", "interactions/", "templates", "templateSections/", "templates/soap/", "languages"]
+)
 async def test_a_trailing_slash_never_matters(service: AmbientService, path: str) -> None:
     assert (await service.http.get(path)).status_code == 200
 

@@ -97,19 +97,19 @@ async def test_what_was_never_made_is_not_found(service: AmbientService) -> None
     assert await client.find_document(interaction, "note-1") is None
 
 
-async def test_the_oldest_of_two_equal_interactions_is_found_behind_a_full_page(service: AmbientService) -> None:
-    oldest = await _interaction(service)
-    for _ in range(101):
+async def test_an_interaction_is_found_behind_a_full_page(service: AmbientService) -> None:
+    for number in range(101):
         await service.client().create_interaction(
-            identifier="visit-2", patient="patient-1", started_at=None, ended_at=None, kind="emergency"
+            identifier=f"other-{number}", patient="patient-1", started_at=None, ended_at=None, kind="emergency"
         )
-    newest = await _interaction(service)
-    assert newest != oldest
-    assert await service.client().find_interaction(**KNOWN) == oldest
-    last = await service.client().create_interaction(
-        identifier="visit-3", patient="patient-1", started_at="2026", ended_at=None, kind="emergency"
-    )
-    assert await service.client().find_interaction(identifier="visit-3", patient="patient-1") == last
+    last = await _interaction(service)
+    assert await service.client().find_interaction(**KNOWN) == last
+
+
+async def test_a_second_interaction_of_one_visit_needs_a_person(service: AmbientService) -> None:
+    await _interaction(service)
+    with pytest.raises(NeedsPerson, match="engine_refused: status 400 A0017"):
+        await _interaction(service)
 
 
 async def test_a_deleted_recording_is_gone_and_deleting_it_again_is_fine(service: AmbientService) -> None:

@@ -11,7 +11,18 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
-SLOW = ("faster_whisper", "ctranslate2", "av", "alembic", "fhir.resources", "aio_pika", "joserfc", "aiohttp", "httpx")
+SLOW = (
+    "faster_whisper",
+    "ctranslate2",
+    "av",
+    "alembic",
+    "fhir.resources",
+    "aio_pika",
+    "joserfc",
+    "aiohttp",
+    "httpx",
+    "wsproto",
+)
 
 
 def run(code: str) -> str:
@@ -41,7 +52,7 @@ def test_every_module_can_be_imported_with_an_empty_environment() -> None:
 
 
 def test_the_composition_root_imports_nothing_slow() -> None:
-    loaded = run("import sys, service.main\nprint(*sorted(sys.modules))").split()
+    loaded = run("import sys, service.main, service.roles\nprint(*sorted(sys.modules))").split()
     assert [name for name in SLOW if name in loaded] == []
 
 

@@ -17,6 +17,7 @@ from adapters.engine.notes.writer import ExtractiveWriter
 from adapters.engine.speech import FasterWhisper
 from service.ambient.ports import Segment, SpeechRequest
 from tests.conftest import DEMO
+from tests.note_briefs import SOAP
 
 pytestmark = pytest.mark.slow
 
@@ -101,15 +102,14 @@ def test_segments_are_fine_enough_to_be_evidence(heard: Heard) -> None:
 
 
 def test_the_note_of_the_transcript_holds_what_matters(heard: Heard) -> None:
-    keys = ["corti-subjective", "corti-objective", "corti-assessment", "corti-plan"]
-    drafts = ExtractiveWriter().write(keys, heard.segments)
+    drafts = ExtractiveWriter().write(SOAP, heard.segments)
     note = {draft.key: " ".join(sentence.text for sentence in draft.sentences) for draft in drafts}
-    assert "No chest pain, but" in note["corti-subjective"]
-    assert "Does not smoke; quit five years ago." in note["corti-subjective"]
-    assert "penicillin" in note["corti-subjective"]
-    assert "38.1" in note["corti-objective"]
-    assert "pneumonia on the right side" in note["corti-assessment"]
-    assert "100 mg twice a day for seven days" in note["corti-plan"]
+    assert "No chest pain, but" in note["subjective"]
+    assert "Does not smoke; quit five years ago." in note["subjective"]
+    assert "penicillin" in note["subjective"]
+    assert "38.1" in note["objective"]
+    assert "pneumonia on the right side" in note["assessment"]
+    assert "100 mg twice a day for seven days" in note["plan"]
 
 
 @pytest.mark.parametrize("channels", [1, 2])

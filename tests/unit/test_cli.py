@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ from adapters.database.database import Database
 from adapters.database.inbox import SqlInbox
 from service import __version__
 from service.cli import main
+from service.client_secrets import ScryptHash
 from service.events.delivery import Delivery
 from service.events.reading import read_events
 from service.settings import read_settings
@@ -31,7 +33,7 @@ MEDIA = {
     "encounter": {"reference": "Encounter/e1"},
     "content": {"url": "Binary/1"},
 }
-COMMANDS = ["serve", "api", "worker", "migrate", "doctor", "demo", "export-openapi", *(f"visits {verb}" for verb in ("list", "show", "retry")),
+COMMANDS = ["serve", "api", "worker", "migrate", "doctor", "demo", "export-openapi", "hash-secret", *(f"visits {verb}" for verb in ("list", "show", "retry")),
             *(f"dead-letters {verb}" for verb in ("list", "show", "replay", "discard"))]  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def test_wrong_arguments_end_with_2(run: Run, command: str) -> None:
     assert run(command).code == 2
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("demo", "export-openapi")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ("demo", "export-openapi", "hash-secret")])
 def test_a_wrong_setting_is_one_line_and_ends_with_2(run: Run, command: str) -> None:
     argument = " x" if command.rsplit(maxsplit=1)[-1] in ("show", "retry", "replay", "discard") else ""
     ended = run(command + argument, AMBIENT_HTTP__PORT="sesame")
@@ -167,6 +169,16 @@ def test_dead_letters_are_listed_shown_and_discarded(run: Run, letter: str) -> N
     assert run("dead-letters show odd") == Ended(1, "", "ambient-fhir: no dead letter odd\n")
 
 
+def test_a_secret_is_hashed_from_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sésame 9c1f\n"))
+    ended = run("hash-secret")
+    assert (ended.code, ended.err) == (0, "")
+    assert ScryptHash.read(ended.out.strip()).matches("sésame 9c1f")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert run("hash-secret") == Ended(2, "", "ambient-fhir: no secret was given\n")
+    assert run("hash-secret sesame").code == 2
+
+
 def test_replaying_needs_a_broker_that_outlives_the_command(run: Run, letter: str) -> None:
     ended = run(f"dead-letters replay {letter}")
     assert ended.code == 2
@@ -195,7 +207,7 @@ def test_the_doctor_looks_at_everything(run: Run) -> None:
 def test_the_doctor_names_what_fails_and_goes_on(run: Run) -> None:
     down: dict[str, Any] = {
         "AMBIENT_EHR__BASE_URL": "http://127.0.0.1:1/fhir", "AMBIENT_ENGINE__URL": "http://127.0.0.1:1/v2", "AMBIENT_BROKER__URL": "amqp://u:sesame@127.0.0.1:1/",
-        "AMBIENT_HTTP__HOST": "0.0.0.0",
+        "AMBIENT_HTTP__HOST": "0.0.0.0", "AMBIENT_API__OIDC_ISSUER": "http://127.0.0.1:1",
     }  # fmt: skip
     ended = run("doctor", **down)
     assert ended.code == 1
@@ -206,6 +218,7 @@ def test_the_doctor_names_what_fails_and_goes_on(run: Run) -> None:
         "blobs": "ok",
         "engine": "FAIL",
         "ehr": "FAIL",
+        "issuer": "FAIL",
     }
     assert "sesame" not in ended.out + ended.err
 
