@@ -49,7 +49,7 @@ from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
 from service.later import Later
 from service.settings import SANDBOX_PATH, Settings, ehr_base, ehr_name
-from service.unsafe_settings import is_loopback, refuse_unknown, refuse_unsafe
+from service.unsafe_settings import is_loopback, refuse_language, refuse_unknown, refuse_unsafe
 from service.workflow.intake import Intake
 from service.workflow.ports import Ambient, Broker, Ehr
 from service.workflow.runner import Runner
@@ -169,17 +169,10 @@ class Opening:
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
         if self.role != "worker":
             await self.stack.enter_async_context(sweeping(store, blobs))
-        return AmbientRooms(
-            store,
-            blobs,
-            transcriber,
-            cast(NoteWriter, Later(_writer)),
-            recognisers,
-            templates,
-            audio_max=int(self.settings.api.audio_max),
-            audio_longest=self.settings.api.audio_longest,
-            public_url=self.settings.http.public_url,
-        )
+        writer, api = cast(NoteWriter, Later(_writer)), self.settings.api
+        limits = int(api.audio_max), api.audio_longest
+        public_url = self.settings.http.public_url
+        return AmbientRooms(store, blobs, transcriber, writer, recognisers, templates, *limits, public_url=public_url)
 
     def _recognisers(self) -> int:
         """One per core where the API is served; a worker leaves recordings to the API's processes."""
@@ -204,7 +197,9 @@ class Opening:
     def ehr(self, sandbox: FastAPI | None) -> Ehr:
         if sandbox is None:
             return self._ehr_client(None)
-        return cast(Ehr, Later(partial(self._ehr_client, _mounted(sandbox))))
+        outer = FastAPI(openapi_url=None)
+        outer.mount(SANDBOX_PATH, sandbox)
+        return cast(Ehr, Later(partial(self._ehr_client, outer)))
 
     def _ehr_client(self, sandbox: FastAPI | None) -> Ehr:
         from adapters.ehr.audio import AudioSource
@@ -219,7 +214,7 @@ class Opening:
     def ambient(self, rooms: AmbientRooms) -> Ambient:
         if self.settings.engine.url == "embedded":
             refuse_unknown(self.settings.notes.templates, [template.key for template in rooms.templates.all()])
-            refuse_language(rooms.transcriber, self.settings.notes.language)
+            refuse_language(rooms.transcriber.supports, self.settings.notes.language)
         else:
             return self._ambient_client(_engine_auth(self.settings), None, self.settings.engine.url.rstrip("/") + "/")
         return cast(
@@ -294,13 +289,8 @@ class Opening:
             return Work(visit, visits, house.ambient, destination, settings.notes, settings.engine.participants, lease)
 
         await self.stack.enter_async_context(Runner.running(visits, settings.worker, work_on, house.wake))
-        intake = Intake(
-            SqlInbox(self.database),
-            ehr_base(settings),
-            ehr_name(settings),
-            int(settings.broker.max_message),
-            house.wake,
-        )
+        most = int(settings.broker.max_message)
+        intake = Intake(SqlInbox(self.database), ehr_base(settings), ehr_name(settings), most, house.wake)
         consumer = await self.stack.enter_async_context(house.broker.consume(intake.take_in))
         house.health.needed = {**house.health.needed, "consumer": consumer.check}
         house.health.vital = {"consumer": consumer.check}
@@ -327,19 +317,6 @@ class Opening:
         """Registered before anything that uses them: they are made late, and must be the last to go."""
         for client in self.clients:
             await client.aclose()
-
-
-def _mounted(sandbox: FastAPI) -> FastAPI:
-    """The sandbox under the path that its base URL has."""
-    outer = FastAPI(openapi_url=None)
-    outer.mount(SANDBOX_PATH, sandbox)
-    return outer
-
-
-def refuse_language(transcriber: Transcriber, language: str) -> None:
-    """Raises BadConfiguration when the speech model is not there, or does not understand the language."""
-    if not transcriber.supports(language):
-        raise BadConfiguration(f"AMBIENT_NOTES__LANGUAGE={language}: the speech model does not understand it")
 
 
 def _writer() -> NoteWriter:

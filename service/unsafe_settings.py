@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from service.errors import BadConfiguration
@@ -76,6 +77,12 @@ def _refuse_unshared(settings: Settings, role: str) -> None:
         raise BadConfiguration(
             f"`{role}` cannot share SQLite with another process: set AMBIENT_DATABASE__URL=postgresql+asyncpg://…, or `serve`"
         )
+
+
+def refuse_language(supports: Callable[[str], bool], language: str) -> None:
+    """Raises BadConfiguration when the speech model is not there, or does not understand the language."""
+    if not supports(language):
+        raise BadConfiguration(f"AMBIENT_NOTES__LANGUAGE={language}: the speech model does not understand it")
 
 
 def refuse_unknown(wished: list[str], offered: list[str]) -> None:

@@ -75,16 +75,9 @@ class LocalFolder:
     async def delete(self, key: str) -> None:
         await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
-    async def kept(self, prefix: str, older_than: float) -> AsyncIterator[str]:
-        """Keys under `prefix` written more than `older_than` seconds ago."""
-        for folder in await asyncio.to_thread(_folders, self._path(prefix)):
-            for file in await asyncio.to_thread(_old_files, folder, older_than):
-                if not _is_unfinished(file):
-                    yield file.relative_to(self._folder).as_posix()
-
-    async def discard_unfinished(self, prefix: str, older_than: float) -> int:
-        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds; how many."""
-        return await asyncio.to_thread(_discard_unfinished, self._path(prefix), older_than)
+    async def discard_unfinished(self, prefix: str, older_than: float) -> None:
+        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds."""
+        await asyncio.to_thread(_discard_unfinished, self._path(prefix), older_than)
 
     def _path(self, key: str) -> Path:
         """Raises ValueError for a key that could name something outside the folder, or a file still being written."""
@@ -139,30 +132,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _folders(root: Path) -> list[Path]:
-    return [Path(folder) for folder, _, _ in os.walk(root)]
-
-
-def _old_files(folder: Path, older_than: float) -> list[Path]:
-    """Plain files; what goes away meanwhile is passed over."""
-    found, latest = [], time.time() - older_than
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime <= latest:
-                    found.append(Path(entry.path))
-    return found
-
-
-def _discard_unfinished(root: Path, older_than: float) -> int:
-    old = [file for folder in _folders(root) for file in _old_files(folder, older_than) if _is_unfinished(file)]
-    for file in old:
-        file.unlink(missing_ok=True)
-    return len(old)
-
-
-def _is_unfinished(file: Path) -> bool:
-    return file.name.startswith(".") and file.suffix == _UNFINISHED
+def _discard_unfinished(root: Path, older_than: float) -> None:
+    latest = time.time() - older_than
+    for file in root.rglob(f".*{_UNFINISHED}"):
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime <= latest:
+                file.unlink()
 
 
 def _discard(file: IO[bytes], incoming: Path) -> None:

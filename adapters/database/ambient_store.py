@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, delete, insert, select, update
@@ -13,6 +13,7 @@ from adapters.database.ambient_tables import documents, interactions, recordings
 from adapters.database.database import Database
 from adapters.database.given_facts import SqlFacts
 from adapters.database.transcript_queue import SqlTranscriptQueue, from_row, row_of
+from adapters.database.uploads import SqlUploads
 from service.ambient.store import (
     DuplicateIdentifier,
     Interaction,
@@ -32,12 +33,13 @@ _SORTED_BY: Mapping[str, Column[Any]] = {
 }
 
 
-class SqlAmbientStore(SqlTranscriptQueue, SqlFacts):
+class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
     """Implements `service.ambient.ports.AmbientStore`."""
 
     def __init__(self, database: Database) -> None:
         SqlTranscriptQueue.__init__(self, database)
         SqlFacts.__init__(self, database)
+        SqlUploads.__init__(self, database)
         self._database = database
 
     async def add_interaction(self, interaction: Interaction) -> None:
@@ -92,9 +94,6 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts):
             await connection.execute(delete(interactions).where(*mine))
         return ids
 
-    async def add_recording(self, recording: StoredRecording) -> bool:
-        return await self._add(recordings, _row(recording))
-
     async def list_recordings(self, interaction: str) -> list[str]:
         statement = (
             select(recordings.c.id)
@@ -110,11 +109,6 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts):
 
     async def delete_recording(self, interaction: str, recording: str) -> bool:
         return await self._delete(recordings, interaction, recording)
-
-    async def known_recordings(self, recordings_asked: Sequence[str]) -> set[str]:
-        statement = select(recordings.c.id).where(recordings.c.id.in_(recordings_asked))
-        async with self._database.reading() as connection:
-            return set((await connection.scalars(statement)).all())
 
     async def add_transcript(self, transcript: StoredTranscript) -> bool:
         return await self._add(transcripts, row_of(transcript))

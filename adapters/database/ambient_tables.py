@@ -48,6 +48,14 @@ recordings = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+uploads = Table(
+    "ambient_uploads",
+    metadata,
+    Column("recording_id", String(36), primary_key=True),
+    Column("begun_at", Instant, nullable=False),
+    Column("given_up", Boolean, nullable=False),
+)
+
 transcripts = Table(
     "ambient_transcripts",
     metadata,

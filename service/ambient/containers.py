@@ -14,10 +14,11 @@ HEAD = 36
 _SPARE = 1024**2
 """Bytes of a WAV that may be something else than sound."""
 
-# WAV (RF64 and BW64 where it is large), Ogg, FLAC, WebM, MP4 and QuickTime, MP3 with and without tags
+# WAV (RF64 and BW64 where it is large), Ogg, FLAC, WebM, MP4 and QuickTime, MP3 with and without tags; beyond the wire's
+# list what telephones and recorders make: AAC, AMR, AIFF, CAF
 _BEGINNINGS = re.compile(
     rb"(?:RIFF|RF64|BW64).{4}WAVE|OggS|fLaC|\x1a\x45\xdf\xa3|.{4}(?:ftyp|moov|mdat|free|skip|wide)"
-    rb"|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]",
+    rb"|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]|\xff[\xf0\xf1\xf8\xf9]|#!AMR|FORM.{4}AIF[FC]|caff",
     re.DOTALL,
 )
 _OF_EVEN_RATE = (1, 3, 6, 7)

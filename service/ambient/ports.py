@@ -43,12 +43,8 @@ class Blobs(Protocol):
         """Deletes; a key that does not exist is fine."""
         ...
 
-    def kept(self, prefix: str, older_than: float) -> AsyncIterator[str]:
-        """Keys under `prefix` whose blob was written more than `older_than` seconds ago."""
-        ...
-
-    async def discard_unfinished(self, prefix: str, older_than: float) -> int:
-        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds; how many."""
+    async def discard_unfinished(self, prefix: str, older_than: float) -> None:
+        """Removes what killed uploads left under `prefix` and nothing was added to for `older_than` seconds."""
         ...
 
 

@@ -41,56 +41,55 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 @router.post("/interactions/{interaction}/recording", status_code=201, include_in_schema=False)
 @router.post("/interactions/{interaction}/recordings/", status_code=201, openapi_extra=_UPLOAD)
 async def upload_recording(rooms: Rooms, found: KnownInteraction, request: Request) -> RecordingCreated:
-    """The body is the audio: WAV, MP3, MP4 (M4A), WebM, Ogg or FLAC. Its bytes decide what it is, not its headers."""
-    recording = str(uuid4())
+    """The body is the audio: WAV, MP3, MP4 (M4A), WebM, Ogg or FLAC; AAC, AMR, AIFF and CAF too. Its bytes decide what it is, not its headers."""
+    announced = request.headers.get("content-length", "")
     try:
-        blob = await _received(rooms, recording, request)
-        facts = await _accept(rooms, found, recording, blob, request.headers.get("content-type"))
+        if announced.isdecimal() and int(announced) > rooms.audio_max:
+            raise TooLarge
+        return await _recorded(rooms, found, request)
     except TooLarge:
         raise ApiError(400, LIMIT_REACHED, f"the recording is larger than {rooms.audio_max} bytes") from None
     except BadAudio as error:
         raise _unusable(error, rooms) from None
+
+
+async def _recorded(rooms: AmbientRooms, interaction: Interaction, request: Request) -> RecordingCreated:
+    """Raises TooLarge, BadAudio; nothing is kept then. What is left behind otherwise is swept."""
+    recording = str(uuid4())
+    await rooms.store.begin_upload(recording)
+    try:
+        audio = only_audio(request.stream(), rooms.audio_longest)
+        blob = await rooms.blobs.write(audio_key(recording), audio, rooms.audio_max)
+        facts = await _probed(rooms, recording)
+    except BaseException:
+        await rooms.blobs.delete(audio_key(recording))
+        await rooms.store.end_upload(recording)
+        raise
+    if not await rooms.store.add_recording(_row(interaction, recording, blob, facts, request)):
+        await rooms.blobs.delete(audio_key(recording))
+        await rooms.store.end_upload(recording)
+        raise no_interaction()
     return RecordingCreated(recording_id=recording, channels=facts.channels, duration_ms=facts.duration_ms)
 
 
-async def _received(rooms: AmbientRooms, recording: str, request: Request) -> StoredBlob:
-    """Refuses as early as it can be known. Raises TooLarge, BadAudio; nothing is kept then."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > rooms.audio_max:
-        raise TooLarge
-    audio = only_audio(request.stream(), rooms.audio_longest)
-    return await rooms.blobs.write(audio_key(recording), audio, rooms.audio_max)
+async def _probed(rooms: AmbientRooms, recording: str) -> AudioFacts:
+    async with rooms.blobs.as_file(audio_key(recording)) as audio:
+        return await asyncio.to_thread(rooms.transcriber.probe, audio, rooms.audio_longest)
 
 
-async def _accept(
-    rooms: AmbientRooms, interaction: Interaction, recording: str, blob: StoredBlob, content_type: str | None
-) -> AudioFacts:
-    """Audio that does not become a recording is deleted. When adding its row fails, the row may be there all the same:
-    the audio stays, and is swept when no row names it."""
-    facts = await _probed(rooms, recording)
-    row = StoredRecording(
+def _row(
+    interaction: Interaction, recording: str, blob: StoredBlob, facts: AudioFacts, request: Request
+) -> StoredRecording:
+    return StoredRecording(
         id=recording,
         interaction_id=interaction.id,
-        content_type=content_type,
+        content_type=request.headers.get("content-type"),
         size=blob.size,
         sha256=blob.sha256,
         channels=facts.channels,
         duration_ms=facts.duration_ms,
         created_at=datetime.now(UTC),
     )
-    if not await rooms.store.add_recording(row):
-        await rooms.blobs.delete(audio_key(recording))
-        raise no_interaction()
-    return facts
-
-
-async def _probed(rooms: AmbientRooms, recording: str) -> AudioFacts:
-    try:
-        async with rooms.blobs.as_file(audio_key(recording)) as audio:
-            return await asyncio.to_thread(rooms.transcriber.probe, audio, rooms.audio_longest)
-    except BaseException:
-        await rooms.blobs.delete(audio_key(recording))
-        raise
 
 
 @router.get("/interactions/{interaction}/recordings/")

@@ -156,7 +156,7 @@ class AmbientStore(TranscriptQueue, Protocol):
         ...
 
     async def add_recording(self, recording: StoredRecording) -> bool:
-        """False when the interaction is gone. The same holds for `add_transcript` and `add_document`."""
+        """Ends its upload in the same commit. False when that was given up, or the interaction is gone."""
         ...
 
     async def list_recordings(self, interaction: str) -> list[str]:
@@ -167,11 +167,21 @@ class AmbientStore(TranscriptQueue, Protocol):
 
     async def delete_recording(self, interaction: str, recording: str) -> bool: ...
 
-    async def known_recordings(self, recordings: Sequence[str]) -> set[str]:
-        """Those of these ids that are recordings, of whichever interaction."""
+    async def begin_upload(self, recording: str) -> None:
+        """Before its audio is kept: what a killed process leaves behind can be found again."""
         ...
 
-    async def add_transcript(self, transcript: StoredTranscript) -> bool: ...
+    async def end_upload(self, recording: str) -> None:
+        """Nothing of it is kept any more."""
+        ...
+
+    async def abandoned_uploads(self, older_than: float) -> list[str]:
+        """Gives up the uploads that were begun more than `older_than` seconds ago, and names all that were given up."""
+        ...
+
+    async def add_transcript(self, transcript: StoredTranscript) -> bool:
+        """False when the interaction is gone; so for `add_document`."""
+        ...
 
     async def list_transcripts(self, interaction: str) -> list[StoredTranscript]: ...
 

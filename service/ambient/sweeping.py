@@ -1,4 +1,8 @@
-"""Audio that a killed process left behind: complete blobs without a recording, and uploads that never ended."""
+"""Audio that a killed process left behind: of uploads that were begun and never became a recording.
+
+Only what the database knows as begun is deleted: a folder that is shared by two deployments, or a database that was
+restored from an older copy, costs no recording.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,9 @@ FIRST_AFTER = 30.0
 
 EVERY = 3600.0
 OLD = 6 * 3600.0
-"""Seconds. Audio is complete before its recording is known, and no upload stands still for so long."""
+"""Seconds: no upload takes so long. One that does is refused at its end."""
 
 _AUDIO = "audio"
-_BATCH = 500
 
 
 @asynccontextmanager
@@ -39,19 +42,16 @@ async def sweeping(
         await task
 
 
-async def sweep(store: AmbientStore, blobs: Blobs, older_than: float, stopping: asyncio.Event | None = None) -> int:
-    """Deletes audio that no recording names, and unfinished uploads, both older than `older_than` seconds; how many."""
-    swept = await blobs.discard_unfinished(_AUDIO, older_than)
-    async for keys in _batches(blobs.kept(_AUDIO, older_than)):
-        known = await store.known_recordings(list(keys))
-        for recording in keys.keys() - known:
-            await blobs.delete(keys[recording])
-            swept += 1
-        if stopping and stopping.is_set():
-            break
-    if swept:
-        log.info("orphans_swept", count=swept)
-    return swept
+async def sweep(store: AmbientStore, blobs: Blobs, older_than: float) -> int:
+    """Deletes the audio of uploads begun more than `older_than` seconds ago that did not end; how many."""
+    await blobs.discard_unfinished(_AUDIO, older_than)
+    abandoned = await store.abandoned_uploads(older_than)
+    for recording in abandoned:
+        await blobs.delete(audio_key(recording))
+        await store.end_upload(recording)
+    if abandoned:
+        log.info("orphans_swept", count=len(abandoned))
+    return len(abandoned)
 
 
 async def _now_and_then(
@@ -61,21 +61,7 @@ async def _now_and_then(
     await heard(stopping, first_after)
     while not stopping.is_set():
         try:
-            await sweep(store, blobs, older_than, stopping)
+            await sweep(store, blobs, older_than)
         except Exception:
             log.exception("orphans_not_swept")
         await heard(stopping, every)
-
-
-async def _batches(keys: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
-    """Keys by the recording that they are named for. What is not named as recordings are is none of ours."""
-    batch: dict[str, str] = {}
-    async for key in keys:
-        recording = key.rpartition("/")[2]
-        if key == audio_key(recording):
-            batch[recording] = key
-        if len(batch) == _BATCH:
-            yield batch
-            batch = {}
-    if batch:
-        yield batch

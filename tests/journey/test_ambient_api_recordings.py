@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
-import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from adapters.database.ambient_tables import uploads
 from adapters.database.database import Database
+from adapters.database.schema import clock
 from service.ambient.app import create_ambient_app
 from service.ambient.ports import audio_key
+from service.ambient.store import StoredRecording
 from service.ambient.sweeping import OLD, sweep, sweeping
 from service.api.serving import listening
 from tests.ambient_service import AmbientService, ambient_service, logged, pieces
@@ -34,6 +37,10 @@ CONTAINERS = {
     "tagged mp3": b"ID3\x04\x00",
     "mp3": b"\xff\xfb\x90\x64",
     "mp3 of a low rate": b"\xff\xf3\x40\xc4",
+    "aac": b"\xff\xf1\x50\x80",
+    "amr": b"#!AMR-WB\n",
+    "aiff": b"FORM\x00\x00\x00\x40AIFFCOMM",
+    "caf": b"caff\x00\x01\x00\x00",
 }
 OTHERS = {
     "zip": b"PK\x03\x04\x14\x00",
@@ -141,53 +148,76 @@ async def until(true: Callable[[], Any]) -> None:
     raise AssertionError("it never came true")
 
 
-def age(service: AmbientService, recording: str, seconds: float) -> None:
-    then = time.time() - seconds
-    os.utime(service.folder / audio_key(recording), (then, then))
-
-
-async def orphan(service: AmbientService, seconds: float) -> str:
+async def left_behind(service: AmbientService, database: Database, seconds: float) -> str:
+    """The audio of an upload that was begun so long ago, by a process that was killed before it became a recording."""
     recording = str(uuid4())
+    await service.store.begin_upload(recording)
+    async with database.transaction() as connection:
+        row = uploads.c.recording_id == recording
+        await connection.execute(update(uploads).where(row).values(begun_at=clock(-seconds)))
     await service.rooms.blobs.write(audio_key(recording), pieces(AUDIO), len(AUDIO))
-    age(service, recording, seconds)
     return recording
 
 
-async def test_old_audio_without_a_recording_is_swept_and_nothing_else(
-    service: AmbientService, caplog: pytest.LogCaptureFixture
+def row_of(recording: str, interaction: str) -> StoredRecording:
+    return StoredRecording(recording, interaction, None, len(AUDIO), "0" * 64, 1, 1000, datetime.now(UTC))
+
+
+async def test_audio_of_old_uploads_that_did_not_end_is_swept_and_nothing_else(
+    service: AmbientService, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     known = await service.recording(await service.interaction())
-    age(service, known, 2 * OLD)
-    fresh = await orphan(service, OLD - 60)
-    await orphan(service, OLD + 60)
-    await orphan(service, 3 * OLD)
+    fresh = await left_behind(service, database, OLD - 60)
+    await left_behind(service, database, OLD + 60)
+    await left_behind(service, database, 3 * OLD)
     assert await sweep(service.store, service.rooms.blobs, OLD) == 2
     assert {path.name for path in service.blobs_kept()} == {known, fresh}
     assert [log["count"] for log in logged(caplog) if log["event"] == "orphans_swept"] == [2]
     assert await sweep(service.store, service.rooms.blobs, OLD) == 0
 
 
-async def test_what_is_not_named_as_recordings_are_is_left_alone(service: AmbientService) -> None:
-    for name in ("audio/README", f"audio/zz/{uuid4()}", f"sandbox/binary/{uuid4()}"):
-        file = service.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    assert await sweep(service.store, service.rooms.blobs, -1) == 0
-    assert len(service.blobs_kept()) == 3
+async def test_audio_that_this_database_knows_nothing_of_is_left_alone(service: AmbientService) -> None:
+    """Another deployment's in a shared folder, or what came after the backup that was restored."""
+    await service.rooms.blobs.write(audio_key(str(uuid4())), pieces(AUDIO), len(AUDIO))
+    assert await sweep(service.store, service.rooms.blobs, -60) == 0
+    assert len(service.blobs_kept()) == 1
 
 
-async def test_several_processes_may_sweep_at_once(service: AmbientService) -> None:
+async def test_refused_and_finished_uploads_leave_nothing_to_sweep(service: AmbientService) -> None:
+    path = f"interactions/{await service.interaction()}/recordings/"
+    for content in (AUDIO, b"not audio", b""):
+        await service.http.post(path, content=content)
+    assert await sweep(service.store, service.rooms.blobs, -60) == 0
+    assert len(service.blobs_kept()) == 1
+
+
+async def test_an_upload_that_was_given_up_does_not_become_a_recording(
+    service: AmbientService, database: Database
+) -> None:
+    interaction, recording = await service.interaction(), await left_behind(service, database, 2 * OLD)
+    assert await service.store.abandoned_uploads(OLD) == [recording]
+    assert not await service.store.add_recording(row_of(recording, interaction))
+    assert await service.store.list_recordings(interaction) == []
+
+
+async def test_an_upload_that_became_a_recording_is_not_given_up(service: AmbientService, database: Database) -> None:
+    interaction, recording = await service.interaction(), await left_behind(service, database, 2 * OLD)
+    assert await service.store.add_recording(row_of(recording, interaction))
+    assert await service.store.abandoned_uploads(OLD) == []
+
+
+async def test_several_processes_may_sweep_at_once(service: AmbientService, database: Database) -> None:
     known = await service.recording(await service.interaction())
     for _ in range(5):
-        await orphan(service, 2 * OLD)
-    await asyncio.gather(*(sweep(service.store, service.rooms.blobs, -1) for _ in range(4)))
+        await left_behind(service, database, 2 * OLD)
+    await asyncio.gather(*(sweep(service.store, service.rooms.blobs, OLD) for _ in range(4)))
     assert [path.name for path in service.blobs_kept()] == [known]
 
 
 async def test_sweeping_goes_on_after_a_failure_and_ends_with_its_process(
-    service: AmbientService, caplog: pytest.LogCaptureFixture
+    service: AmbientService, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recording = await orphan(service, 2 * OLD)
+    recording = await left_behind(service, database, 2 * OLD)
     file = service.folder / audio_key(recording)
     async with sweeping(_Failing(service.store), service.rooms.blobs, 0.0, 0.01):
         await until(lambda: not file.exists())
@@ -196,15 +226,18 @@ async def test_sweeping_goes_on_after_a_failure_and_ends_with_its_process(
 
 
 class _Failing:
-    """A store whose database is away at the first question."""
+    """A store whose database is away when it is first asked."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self._asked = 0
 
-    async def known_recordings(self, recordings: list[str]) -> set[str]:
+    async def abandoned_uploads(self, older_than: float) -> list[str]:
         self._asked += 1
         if self._asked == 1:
             raise ConnectionError
-        known: set[str] = await self._store.known_recordings(recordings)
-        return known
+        abandoned: list[str] = await self._store.abandoned_uploads(older_than)
+        return abandoned
+
+    async def end_upload(self, recording: str) -> None:
+        await self._store.end_upload(recording)

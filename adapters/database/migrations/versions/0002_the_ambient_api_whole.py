@@ -1,4 +1,4 @@
-"""Facts, options of a transcript, and one interaction for each encounter identifier
+"""Facts, uploads under way, options of a transcript, and one interaction for each encounter identifier
 
 Safe beside v0.1.0, which writes none of it: its interactions have no `encounter_identifier`, so none of them is refused.
 """
@@ -46,6 +46,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ambient_facts")),
     )
     op.create_index(op.f("ix_ambient_facts_interaction_id"), "ambient_facts", ["interaction_id"], unique=False)
+    op.create_table(
+        "ambient_uploads",
+        sa.Column("recording_id", sa.String(length=36), nullable=False),
+        sa.Column("begun_at", INSTANT, nullable=False),
+        sa.Column("given_up", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("recording_id", name=op.f("pk_ambient_uploads")),
+    )
 
 
 def _keep_the_oldest_of_each_identifier() -> None:
@@ -68,6 +75,7 @@ def _keep_the_oldest_of_each_identifier() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("ambient_uploads")
     op.drop_table("ambient_facts")
     op.drop_index("uq_ambient_interactions_encounter_identifier", "ambient_interactions")
     op.drop_column("ambient_interactions", "encounter_identifier")
