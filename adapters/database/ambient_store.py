@@ -34,7 +34,7 @@ _SORTED_BY: Mapping[str, Column[Any]] = {
 
 
 class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
-    """Implements `service.ambient.ports.AmbientStore`."""
+    """Implements `service.ambient.store.AmbientStore`."""
 
     def __init__(self, database: Database) -> None:
         SqlTranscriptQueue.__init__(self, database)
@@ -59,8 +59,12 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
                 row = (await connection.execute(found)).mappings().first()
                 if row is None:
                     return None
-                changed = change(Interaction(**row))
-                await connection.execute(update(interactions).where(*mine).values(_interaction_row(changed)))
+                before = Interaction(**row)
+                changed = change(before)
+                values = _interaction_row(changed)
+                if changed.encounter["identifier"] == before.encounter["identifier"]:
+                    del values["encounter_identifier"]  # one that v0.1.0 took twice may stay
+                await connection.execute(update(interactions).where(*mine).values(values))
         except IntegrityError:
             raise DuplicateIdentifier from None
         return changed

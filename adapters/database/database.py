@@ -78,6 +78,18 @@ class Database:
         finally:
             self._turns.release()
 
+    @contextmanager
+    def sole_process(self) -> Iterator[bool]:
+        """Whether no other process serves from this database, as only SQLite in a file can tell."""
+        file = self._engine.url.database
+        if not self.is_sqlite or not file or file == ":memory:":
+            yield False
+            return
+        from adapters.database.sole_process import sole_process
+
+        with sole_process(Path(file)) as sole:
+            yield sole
+
     async def ping(self) -> None:
         """Raises what the driver raises when the database does not answer."""
         async with self.reading() as connection:

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.engine.unfinished_wav import understates_its_size
 from service.errors import BadAudio
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _opened(audio: Path, **more: str) -> Iterator[Any]:
 
     if audio.stat().st_size == 0:
         raise BadAudio("empty")
+    if understates_its_size(audio):
+        more["ignore_length"] = "1"
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file", **more}
     try:
         with av.open(str(audio), metadata_errors="ignore", options=options) as container:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ class Material:
 def material_of(context: Sequence[Context]) -> Material:
     """A segment's id is its own where the transcript gave one, else `c` and its place; a fact's is `c` and its place.
 
-    Raises ApiError 400: several objects are allowed only when all are transcripts, an id may come once, and there are limits.
+    Raises ApiError 400: several objects are allowed only when all are transcripts, and there are limits.
     """
     if len(context) > 1 and not all(isinstance(item, TranscriptContext) for item in context):
         raise ApiError(400, BAD_CONTEXT, "several context objects are allowed only when all are transcripts")
@@ -45,10 +45,14 @@ def material_of(context: Sequence[Context]) -> Material:
     if isinstance(context[0], StringContext):
         return Material(segments=lines_of([context[0].data]))
     spoken = _limited(item.data for item in context if isinstance(item, TranscriptContext))
-    segments = tuple(_segment(place, text) for place, text in enumerate(spoken))
-    if len({segment.id for segment in segments}) != len(segments):
-        raise ApiError(400, BAD_CONTEXT, "two segments of the context have the same id")
-    return Material(segments=segments)
+    return Material(segments=_named_apart([_segment(place, text) for place, text in enumerate(spoken)]))
+
+
+def _named_apart(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Ids are unique within one transcript; where the segments of several repeat them, all go by their places."""
+    if len({segment.id for segment in segments}) == len(segments):
+        return tuple(segments)
+    return tuple(replace(segment, id=f"c{place}") for place, segment in enumerate(segments))
 
 
 def lines_of(texts: Iterable[str]) -> tuple[Segment, ...]:

@@ -17,6 +17,7 @@ from service.ambient.template_files import Section, Template, Templates
 from service.ambient.wire.documents import ChangeSection
 
 MOST_SECTIONS = 200
+MOST_CHARACTERS = 1_000_000
 
 Kept = dict[str, Any]
 
@@ -75,11 +76,13 @@ def sections_with_times(document: StoredDocument) -> tuple[Kept, ...]:
 def changed_sections(
     sections: Sequence[Kept], changes: Sequence[ChangeSection], templates: Templates, now: datetime
 ) -> tuple[Kept, ...]:
-    """In the order of `sort`. Raises ApiError 400 when there would be too many."""
+    """In the order of `sort`. Raises ApiError 400 when it would be too much."""
     known = {section["key"]: section for section in sections}
     for change in changes:
         section = known.get(change.key) or _added(change.key, list(known.values()), templates, now)
         known[change.key] = _changed(section, change, now)
+    if sum(len(section["text"]) for section in known.values()) > MOST_CHARACTERS:
+        raise ApiError(400, LIMIT_REACHED, f"a document has at most {MOST_CHARACTERS} characters")
     return tuple(sorted(known.values(), key=lambda section: int(section["sort"])))
 
 

@@ -77,7 +77,7 @@ async def create_document(
     404 for an unknown template or section, 400 for a language that the template does not have.
     """
     document = await _written(rooms, found.id, asked)
-    if retention == "none":
+    if retention and retention.strip().lower() == "none":
         response.headers[_RETENTION] = "acknowledged"
     elif not await rooms.store.add_document(document):
         raise no_interaction()

@@ -96,7 +96,7 @@ def _new(interaction: str, asked: NewFact, now: datetime) -> StoredFact:
         interaction_id=interaction,
         text=asked.text,
         group=_known(asked.group),
-        source=asked.source,
+        source=asked.source or "user",
         discarded=False,
         created_at=now,
         updated_at=now,

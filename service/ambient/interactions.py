@@ -19,9 +19,11 @@ from service.ambient.store import DuplicateIdentifier, Interaction, InteractionQ
 from service.ambient.wire.interactions import (
     ChangeInteraction,
     CreateInteraction,
+    EncounterResponse,
     InteractionCreated,
     InteractionList,
     InteractionResponse,
+    PatientResponse,
 )
 from service.ambient.wire.values import EncounterStatus, Text
 
@@ -136,14 +138,14 @@ def changed_by(asked: ChangeInteraction, now: datetime, known: Interaction) -> I
     change = asked.model_dump(mode="json", by_alias=True, exclude_unset=True)
     encounter = _merged(known.encounter, change.get("encounter") or {}, needed=("identifier", "status", "type"))
     period = encounter.get("period") or {}
-    return replace(
+    changed = replace(
         known,
         assigned_user=asked.assigned_user_id or known.assigned_user,
         encounter=encounter,
         patient=_merged(known.patient, change.get("patient") or {}),
         ended_at=datetime.fromisoformat(period["endedAt"]) if "endedAt" in period else None,
-        updated_at=now,
     )
+    return known if changed == known else replace(changed, updated_at=now)
 
 
 def _merged(known: dict[str, Any], change: dict[str, Any], needed: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -165,13 +167,12 @@ def _duplicate() -> ApiError:
 
 def _shown(request: Request, public_url: str | None, interaction: Interaction) -> InteractionResponse:
     """`patient` and `encounter.period` are objects even when they were not given: the official client expects them."""
-    period = {"startedAt": interaction.created_at.isoformat().replace("+00:00", "Z")}
-    encounter: dict[str, Any] = {"period": period, **interaction.encounter}
+    encounter = {"period": {"startedAt": interaction.created_at}, **interaction.encounter}
     return InteractionResponse(
         id=interaction.id,
         assigned_user_id=interaction.assigned_user,
-        encounter=encounter,
-        patient=interaction.patient or {"identifier": ""},
+        encounter=EncounterResponse.model_validate(encounter),
+        patient=PatientResponse.model_validate(interaction.patient or {"identifier": ""}),
         ended_at=interaction.ended_at,
         created_at=interaction.created_at,
         updated_at=interaction.updated_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -26,18 +27,9 @@ _AT_ONCE = 64 * 1024
 """Bytes of JSON that are read and checked on the event loop; more goes to a thread."""
 
 _PREFIXES = ("/v2/", "/audio-bridge/v2/")
-_COLLECTIONS = frozenset(
-    (
-        "interactions",
-        "recordings",
-        "transcripts",
-        "documents",
-        "facts",
-        "factgroups",
-        "templates",
-        "templateSections",
-        "languages",
-    )
+_COLLECTION = re.compile(
+    r"/v2/(?:interactions|factgroups|templates|templateSections|languages"
+    r"|interactions/[^/]+/(?:recordings|transcripts|documents|facts))"
 )
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -55,7 +47,7 @@ class EitherForm:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and scope["path"].startswith(_PREFIXES):
             path = scope["path"].removesuffix("/")
-            scope = {**scope, "path": f"{path}/" if path.rpartition("/")[2] in _COLLECTIONS else path}
+            scope = {**scope, "path": f"{path}/" if _COLLECTION.fullmatch(path) else path}
         await self._app(scope, receive, send)
 
 
@@ -71,7 +63,7 @@ def _refusals(path: str, options: dict[str, Any]) -> dict[int | str, Any]:
     takes_json = "application/json" in ((options.get("openapi_extra") or {}).get("requestBody") or {}).get(
         "content", {}
     )
-    return refusals(400, 401, 403, *([404] if "{" in path else []), *([415] if takes_json else []), 500)
+    return refusals(400, 401, 403, *([404] if "{" in path else []), *([408, 415] if takes_json else []), 500)
 
 
 def json_body(model: type[Model], seconds: float = BODY_SECONDS) -> Callable[[Request], Coroutine[Any, Any, Model]]:

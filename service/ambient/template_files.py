@@ -6,6 +6,7 @@ own where it needs one. So a section means the same in every template.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -62,6 +64,9 @@ class Template:
     languages: tuple[str, ...]
 
 
+LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+
+
 class Templates:
     """Templates by key, in the order of the keys; sections in the order of their files."""
 
@@ -84,7 +89,9 @@ class Templates:
 
 
 def speaks(described: Template | Section, language: str) -> bool:
-    """Exactly this language, or the same without its region; letter case does not matter."""
+    """Exactly this language, or the same without its region; letter case does not matter. False for what is no tag."""
+    if not re.fullmatch(LANGUAGE_TAG, language):
+        return False
     known = {tag.lower() for tag in described.languages}
     return language.lower() in known or language.partition("-")[0].lower() in known
 
@@ -101,6 +108,8 @@ def read_templates(added: Path | None = None) -> Templates:
 
 
 def _added_files(folder: Path) -> list[Path]:
+    for file in folder.glob("*.yml"):
+        raise BadConfiguration(f"{file}: name it {file.stem}.yaml")
     files = _files(folder) if folder.is_dir() else []
     if not files:
         raise BadConfiguration(f"AMBIENT_API__TEMPLATE_FOLDER={folder}: no folder with *.yaml files")
@@ -122,8 +131,8 @@ def _by_key_alone(listed: object) -> object:
 
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=128)]
-Words = Annotated[str, Field(min_length=1)]
-Tag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+Tag = Annotated[str, Field(pattern=LANGUAGE_TAG)]
 
 
 class _Written(BaseModel):
@@ -181,6 +190,8 @@ def _template_in(file: Path, sections: dict[str, Section]) -> Template:
         if listed.key not in sections:
             known = ", ".join(sections)
             raise BadConfiguration(f"{file}: sections.{place}: no section {listed.key}; {_SECTIONS} has {known}")
+        if lacking := set(written.languages) - set(sections[listed.key].languages):
+            raise BadConfiguration(f"{file}: languages: section {listed.key} lacks {', '.join(sorted(lacking))}")
     named = (replace(sections[one.key], name=one.name or sections[one.key].name) for one in written.sections)
     return Template(**{**dict(written), "sections": tuple(named)})
 

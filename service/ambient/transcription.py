@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -121,8 +122,7 @@ class Recognisers:
         if reason:
             await self._store.fail_transcript(claim, reason)
         else:
-            wording = Wording.from_options(transcript.options)
-            await self._store.complete_transcript(claim, worded(segments, wording))
+            await self._store.complete_transcript(claim, segments)
         self.ended.ring()
         log.info("transcript_ended", transcript=transcript.id, reason=reason, seconds=round(monotonic() - started, 1))
 
@@ -148,7 +148,7 @@ class Recognisers:
         stop, heard_up_to = threading.Event(), _Progress(claim.transcript.progress)
         async with self._blobs.as_file(audio_key(claim.transcript.recording_id)) as audio:
             future = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._transcriber.transcribe, audio, _request(claim), heard_up_to.tell, stop.is_set
+                self._threads, self._heard, audio, claim, heard_up_to.tell, stop.is_set
             )
             try:
                 await self._keep_until_done(claim, future, heard_up_to)
@@ -157,6 +157,12 @@ class Recognisers:
                 await asyncio.wait({future}, timeout=STOP_SECONDS)
                 future.add_done_callback(_retrieve)
             return future.result()
+
+    def _heard(
+        self, audio: Path, claim: Claim, tell: Callable[[float], None], stopped: Callable[[], bool]
+    ) -> list[Segment]:
+        segments = self._transcriber.transcribe(audio, _request(claim), tell, stopped)
+        return worded(segments, Wording.from_options(claim.transcript.options))
 
     async def _keep_until_done(self, claim: Claim, future: asyncio.Future[list[Segment]], progress: _Progress) -> None:
         every, stopping = min(RENEW_SECONDS, self._lease / 3), asyncio.create_task(self._stopping.wait())

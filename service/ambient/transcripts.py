@@ -153,7 +153,7 @@ def _new(interaction: Interaction, asked: CreateTranscript, language: str) -> St
         interaction_id=interaction.id,
         recording_id=asked.recording_id,
         language=language,
-        multichannel=asked.is_multichannel,
+        multichannel=bool(asked.is_multichannel),
         participants=tuple(one.model_dump() for one in participants) if participants else None,
         created_at=datetime.now(UTC),
         options=_options(asked, language),
@@ -165,7 +165,7 @@ def _options(asked: CreateTranscript, language: str) -> dict[str, Any] | None:
     options: dict[str, Any] = {}
     if (asked.spoken_punctuation or asked.is_dictation) and language.lower().startswith("en"):
         options["punctuation"] = "spoken"
-    elif not asked.automatic_punctuation:
+    elif asked.automatic_punctuation is False:
         options["punctuation"] = "none"
     if asked.replacements:
         options["replacements"] = [[pair.find, pair.replace] for pair in asked.replacements]

@@ -191,7 +191,7 @@ async def test_a_document_that_cannot_be_written_is_refused_and_not_kept(
     assert (await service.http.get(path)).json() == {"data": []}
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("none", 0), ("retain", 1)])
+@pytest.mark.parametrize(("policy", "kept"), [("none", 0), ("None", 0), ("retain", 1)])
 async def test_a_document_that_must_not_be_retained_is_answered_and_not_stored(
     service: AmbientService, path: str, policy: str, kept: int
 ) -> None:
@@ -199,6 +199,18 @@ async def test_a_document_that_must_not_be_retained_is_answered_and_not_stored(
     assert texts(created.json()) == {"corti-subjective": "I have a cough.", "corti-plan": "Rest."}
     assert created.headers.get("X-Corti-Retention-Policy") == (None if kept else "acknowledged")
     assert len((await service.http.get(path)).json()["data"]) == kept
+
+
+async def test_a_template_key_wins_whatever_stands_beside_it(service: AmbientService, path: str) -> None:
+    assert (await written(service, path, template={"sections": []}))["templateRef"] == "corti-soap"
+
+
+async def test_a_document_does_not_grow_without_end(service: AmbientService, path: str) -> None:
+    document = await written(service, path)
+    long = [{"key": f"more-{number}", "text": "a" * 100_000} for number in range(10)]
+    refused = await service.http.patch(path + document["id"], json={"sections": long})
+    assert (refused.status_code, refused.json()["type"]) == (400, "A0016")
+    assert (await service.http.get(path + document["id"])).json() == document
 
 
 async def test_documents_are_listed_oldest_first(service: AmbientService, path: str) -> None:

@@ -150,6 +150,12 @@ async def test_facts_are_found_in_plain_text_and_nothing_is_kept(service: Ambien
     assert (await service.http.get(facts)).json() == {"facts": []}
 
 
+async def test_a_fact_that_is_found_may_be_as_long_as_the_text(service: AmbientService) -> None:
+    asked = {"context": [{"type": "text", "text": "I take lisinopril " * 700}], "outputLanguage": "en"}
+    found = await service.http.post("tools/extract-facts", json=asked)
+    assert (found.status_code, len(found.json()["facts"][0]["text"])) == (200, 12_600)
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

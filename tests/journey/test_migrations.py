@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from adapters.database import migrate
+from adapters.database.ambient_store import SqlAmbientStore
 from adapters.database.database import Database
 from adapters.database.schema import metadata
+from service.ambient.store import DuplicateIdentifier
 from service.settings import read_settings
 from tests.old_database import identifiers, insert_as_v0_1_0, old_database
 from tests.scratch import url_of
@@ -62,3 +65,21 @@ async def test_rows_of_v0_1_0_keep_their_identifiers_where_they_are_the_only_one
         assert await identifiers(database) == {
             "older": "visit-1", "younger": None, "elsewhere": "visit-1", "long": None, "late": None,
         }  # fmt: skip
+
+
+async def test_an_interaction_whose_identifier_v0_1_0_took_twice_can_be_changed(tmp_path: Path) -> None:
+    settings = read_settings(database={"url": url_of(tmp_path / "old.db")})
+    async with Database.connect(settings.database) as database:
+        await old_database(database)
+        await database.migrate()
+        store = SqlAmbientStore(database)
+        for name in ("younger", "long"):
+            changed = await store.change_interaction(
+                "base", name, lambda known: replace(known, encounter={**known.encounter, "status": "completed"})
+            )
+            assert changed
+            assert changed.encounter["status"] == "completed"
+        with pytest.raises(DuplicateIdentifier):
+            await store.change_interaction(
+                "base", "long", lambda known: replace(known, encounter={**known.encounter, "identifier": "visit-1"})
+            )

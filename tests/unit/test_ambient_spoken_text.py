@@ -23,7 +23,7 @@ def text_of(text: str, wording: Wording) -> str:
     [
         ("no fever comma no cough full stop", "no fever, no cough."),
         ("No fever, comma, no cough. Full stop.", "No fever, no cough."),
-        ("no fever full stop the lungs are clear period", "no fever. The lungs are clear."),
+        ("no fever full stop the lungs are clear, period.", "no fever. The lungs are clear."),
         ("assessment new paragraph asthma new line plan", "assessment\n\nAsthma\nPlan"),
         ("is there pain question mark no exclamation mark", "is there pain? No!"),
         ("mild asthma semicolon stable", "mild asthma; stable"),
@@ -31,6 +31,17 @@ def text_of(text: str, wording: Wording) -> str:
         ("Her last period was in May.", "Her last period was in May."),
         ("She has missed a period.", "She has missed a period."),
         ("Over a period of two weeks.", "Over a period of two weeks."),
+        ("A new line was placed in the right subclavian vein.", "A new line was placed in the right subclavian vein."),
+        ("Catheter removed, new line inserted.", "Catheter removed, new line inserted."),
+        ("blood pressure 120 over 80 comma pulse 70 full stop", "blood pressure 120 over 80, pulse 70."),
+        ("one comma and two new paragraph three", "one, and two\n\nThree"),
+        ("They put new line in her arm.", "They put new line in her arm."),
+        ("She is in the postpartum period.", "She is in the postpartum period."),
+        ("Symptoms lasted for a 3-week period.", "Symptoms lasted for a 3-week period."),
+        ("in the neonatal period. The baby slept.", "in the neonatal period. The baby slept."),
+        ("Her irregular period", "Her irregular period"),
+        ("He came to a full stop after 100 metres", "He came to a full stop after 100 metres"),
+        ("There is a question mark over the lesion.", "There is a question mark over the lesion."),
         ("", ""),
     ],
 )
@@ -38,8 +49,8 @@ def test_spoken_marks_become_marks_where_nothing_else_can_be_meant(heard: str, w
     assert text_of(heard, Wording("spoken")) == written
 
 
-def test_without_punctuation_numbers_stay_whole() -> None:
-    assert text_of("It was 38.5 at 10:30, was it? Yes.", Wording("none")) == "It was 38.5 at 10:30 was it Yes"
+def test_without_punctuation_numbers_stay_whole_and_sentences_apart() -> None:
+    assert text_of("It was 38.5 at 10:30, was it? Yes.", Wording("none")) == "It was 38.5 at 10:30 was it\nYes"
 
 
 @pytest.mark.parametrize(
@@ -52,15 +63,15 @@ def test_without_punctuation_numbers_stay_whole() -> None:
 )
 def test_replacements_find_whole_words_in_any_case(heard: str, written: str) -> None:
     pairs = (("lies in at pearl", "lisinopril"), ("pearl", "jewel"), ("milligrams", "mg"))
-    assert text_of(heard, Wording(replacements=pairs)) == written
+    assert text_of(heard, Wording.asked("automatic", pairs)) == written
 
 
 def test_what_was_replaced_is_not_replaced_again() -> None:
-    assert text_of("a", Wording(replacements=(("a", "b"), ("b", "c")))) == "b"
+    assert text_of("a", Wording.asked("automatic", (("a", "b"), ("b", "c")))) == "b"
 
 
 def test_a_segment_without_words_left_goes() -> None:
-    assert worded([said("Um."), said("Yes.")], Wording(replacements=(("um.", ""),)))[0].text == "Yes."
+    assert worded([said("Um."), said("Yes.")], Wording.asked("automatic", (("um.", ""),)))[0].text == "Yes."
 
 
 def test_options_of_an_earlier_version_change_nothing() -> None:

@@ -21,7 +21,7 @@ description: My own.
 sections: [corti-plan, {key: mood, name: Feelings}]
 """
 SECTIONS = """
-- {key: mood, name: Mood, description: How the patient feels., groups: [concerns-and-expectations], wording: plain}
+- {key: mood, name: Mood, description: How the patient feels., groups: [concerns-and-expectations], wording: plain, languages: [en, da]}
 - {key: corti-plan, name: To do, description: What happens next., groups: [plan], languages: [en, da]}
 """
 
@@ -121,7 +121,14 @@ def test_the_bundled_templates_are_found_with_and_without_their_prefix() -> None
 
 def test_a_template_speaks_its_languages_in_every_region() -> None:
     soap = template("corti-soap")
-    assert [speaks(soap, tag) for tag in ("en", "EN", "en-US", "da", "english")] == [True, True, True, False, False]
+    assert [speaks(soap, tag) for tag in ("en", "EN", "en-US", "da", "english", "en-")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_folder_adds_templates_and_sections_and_the_same_key_replaces(folder: Path) -> None:
@@ -145,6 +152,9 @@ WRONG_TEMPLATES = [
     (TEMPLATE + "languages: []", "languages: "),
     (TEMPLATE + "languages: [no]", "languages.0: must be text; "),
     (TEMPLATE + "languages: [norsk bokmål]", "languages.0: "),
+    (TEMPLATE + "languages: [en, fr]", "languages: section corti-plan lacks fr"),
+    (TEMPLATE.replace("name: Mine", "name: ' '"), "name: "),
+    (TEMPLATE.replace("name: Mine", 'name: "a\\0b"'), "name: "),
     (TEMPLATE.replace("key: mood", "key: The Mood"), "sections.1.key: "),
     (TEMPLATE.replace("key: mood", "key: moods"), "sections.1: no section moods; sections.yaml has corti-chief-complaint, "),
     (TEMPLATE.replace("key: mood", "key: corti-plan"), "section corti-plan: may come once"),
@@ -183,6 +193,12 @@ def assert_refused(file: Path, content: str | bytes, problem: str) -> None:
     with pytest.raises(BadConfiguration) as refused:
         read_templates(file.parent)
     assert str(refused.value).startswith(f"{file}: {problem}")
+
+
+def test_a_file_of_another_name_is_not_passed_over(folder: Path) -> None:
+    (folder / "mine.yaml").rename(folder / "mine.yml")
+    with pytest.raises(BadConfiguration, match=r"mine\.yml: name it mine\.yaml"):
+        read_templates(folder)
 
 
 def test_a_folder_that_is_missing_or_without_templates_is_refused(tmp_path: Path) -> None:

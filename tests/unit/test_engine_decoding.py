@@ -114,6 +114,21 @@ def test_a_wav_is_as_long_as_what_will_be_heard_of_it(tmp_path: Path, announced:
     assert measure(tmp_path / "lie.wav", 60.0)[1] == pytest.approx(heard, abs=0.01)
 
 
+@pytest.mark.parametrize("announced", [0, 2, 32_000, 0xFFFFFFFF])
+def test_a_wav_whose_recorder_died_is_heard_to_its_end(tmp_path: Path, announced: int) -> None:
+    content = write_audio(tmp_path / "a.wav", tone(3.0, 1, RATE), RATE).read_bytes()
+    at = content.index(b"data") + 4
+    (tmp_path / "died.wav").write_bytes(content[:at] + struct.pack("<I", announced) + content[at + 4 :])
+    assert measure(tmp_path / "died.wav", 60.0)[1] == pytest.approx(3.0, abs=0.01)
+
+
+def test_what_stands_behind_the_sound_of_a_wav_is_not_heard(tmp_path: Path) -> None:
+    content = write_audio(tmp_path / "a.wav", tone(3.0, 1, RATE), RATE).read_bytes()
+    notes = b"LIST" + struct.pack("<I", 64_000) + b"INFO" + bytes(63_996)
+    (tmp_path / "a.wav").write_bytes(content + notes)
+    assert measure(tmp_path / "a.wav", 60.0)[1] == pytest.approx(3.0, abs=0.01)
+
+
 @pytest.mark.parametrize("multiple", [False, True])
 def test_two_channels_can_be_mixed_down(tmp_path: Path, multiple: bool) -> None:
     audio = write_audio(tmp_path / "a.wav", tone(1.0, 2, RATE), RATE)

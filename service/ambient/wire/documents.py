@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from service.ambient.wire.values import WHOLE, Asked, Small, Text, UsageInfo, Wire
+from service.ambient.wire.values import WHOLE, Asked, Small, Text, Title, UsageInfo, Wire
 
 _MOMENT = "2026-01-01T09:00:00Z"
 _NOT_FOLLOWED = "taken; changes nothing with the embedded writer, which words sections by rules"
 
-Title = Annotated[Text, Field(max_length=255)]
 SectionKey = Annotated[Text, Field(min_length=1, max_length=255)]
 Prompt = Annotated[Text, Field(max_length=10_000)]
 
@@ -22,7 +21,7 @@ class SpokenText(Asked):
 
     text: Text = Field(description="what was said", examples=["I have a sharp pain in my chest."])
     id: Text | None = Field(
-        None, description="names the segment in the evidence; unique in the request", examples=["s1"]
+        None, description="names the segment in the evidence; where ids repeat, `c` and its place does", examples=["s1"]
     )
     role: Text | None = Field(
         None, description="who spoke: `doctor`, `patient` or `other`; anything else is unknown", examples=["patient"]
@@ -135,6 +134,14 @@ class CreateDocument(Asked):
         None, description="taken; changes nothing with the embedded writer", examples=["global_sequential"]
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _key_wins(cls, asked: Any) -> Any:
+        """Whatever stands in `template` beside it."""
+        if isinstance(asked, dict) and isinstance(asked.get("templateKey"), str):
+            return {name: value for name, value in asked.items() if name != "template"}
+        return asked
+
     @model_validator(mode="after")
     def _some_template(self) -> CreateDocument:
         if self.template_key is None and self.template is None:
@@ -147,7 +154,9 @@ class ChangeSection(Asked):
         description="a section of the document; any other is added at the end", examples=["corti-plan"]
     )
     name: Title | None = Field(None, min_length=1, description="its new name", examples=["Next steps"])
-    text: Text | None = Field(None, description="its new text, which no evidence supports any more", examples=["Rest."])
+    text: Annotated[Text, Field(max_length=100_000)] | None = Field(
+        None, description="its new text, which no evidence supports any more", examples=["Rest."]
+    )
     sort: Annotated[int, Field(ge=0, le=10**9), WHOLE] | None = Field(
         None, description="its new place; sections are shown in the order of these numbers", examples=[0]
     )

@@ -38,6 +38,7 @@ _WORDS = {
     401: "No token, or one that is not valid (any more). The body is empty; the reason is in `WWW-Authenticate`.",
     403: "No `Tenant-Name`, another tenant's token, or a client without the scope.",
     404: "There is no such thing, or it belongs to another tenant.",
+    408: "The body did not arrive in time.",
     409: "What is there does not allow it.",
     413: "The body is too large.",
     415: "The body is of another type, encoding or character set.",

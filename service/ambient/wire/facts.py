@@ -29,7 +29,7 @@ GivenSource = Annotated[Source, Field(description="who established it", examples
 class NewFact(Asked):
     text: FactWords
     group: Group
-    source: GivenSource = "user"
+    source: GivenSource | None = "user"
 
 
 class CreateFacts(Asked):
@@ -54,15 +54,15 @@ class ChangeFacts(Asked):
 
 
 class FactEvidence(Wire):
-    type: str = Field(description="kind of evidence")
-    reference: str = Field(description="what it refers to")
-    quote: str = Field(description="the words that it rests on")
+    type: str = Field(description="kind of evidence", examples=["transcript"])
+    reference: str = Field(description="what it refers to", examples=["s1"])
+    quote: str = Field(description="the words that it rests on", examples=["I have had a dry cough."])
 
 
 class FactResponse(Wire):
     id: str = Field(description="id of the fact", examples=[_ID])
-    text: FactWords
-    group: Group
+    text: str = Field(description="the fact in words", examples=["Dry cough for ten days"])
+    group: str = Field(description="key of a fact group", examples=["history-of-present-illness"])
     group_id: str = Field(description="id of the group", examples=[_GROUP_ID])
     source: GivenSource
     is_discarded: Discarded
@@ -109,9 +109,9 @@ class ExtractFacts(Asked):
 
 
 class ExtractedFact(Wire):
-    group: Group
-    text: FactWords
-    value: FactWords
+    group: str = Field(description="key of a fact group", examples=["history-of-present-illness"])
+    text: str = Field(description="the fact in words", examples=["Dry cough for ten days"])
+    value: str = Field(description="the same; deprecated", examples=["Dry cough for ten days"])
 
 
 class ExtractedFacts(Wire):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.ambient.wire.values import Asked, EncounterStatus, Identifier, Moment, Text, Uuid, Wire
+from service.ambient.wire.values import Asked, EncounterStatus, Identifier, Moment, Title, Uuid, Wire
 
 EncounterType = Literal["first_consultation", "consultation", "emergency", "inpatient", "outpatient"]
 Gender = Literal["male", "female", "unknown", "other"]
@@ -18,11 +18,12 @@ _URL = f"ws://127.0.0.1:8000/audio-bridge/v2/interactions/{_ID}/streams?tenant-n
 _MOMENT = "2026-01-01T09:00:00Z"
 
 IdentifierField = Annotated[
-    Identifier, Field(description="the caller's own id of the encounter, once in a tenant", examples=["visit-1"])
+    Identifier,
+    Field(min_length=1, description="the caller's own id of the encounter, once in a tenant", examples=["visit-1"]),
 ]
 StatusField = Annotated[EncounterStatus, Field(description="where the encounter stands", examples=["in-progress"])]
 TypeField = Annotated[EncounterType, Field(description="kind of encounter", examples=["consultation"])]
-TitleField = Annotated[Text | None, Field(description="title of the encounter", examples=["Follow-up"])]
+TitleField = Annotated[Title | None, Field(description="title of the encounter", examples=["Follow-up"])]
 PatientIdentifier = Annotated[Identifier, Field(description="the caller's own id of the patient", examples=["p-17"])]
 UserField = Annotated[
     Uuid | None, Field(description="the user it is assigned to; one is made up when none is given", examples=[_USER])
@@ -44,10 +45,10 @@ class Encounter(Asked):
 
 class Patient(Asked):
     identifier: PatientIdentifier
-    name: Text | None = Field(None, description="the patient's name")
+    name: Title | None = Field(None, description="the patient's name")
     gender: Gender | None = Field(None, description="administrative gender", examples=["female"])
     birth_date: Moment | None = Field(None, description="a date, or a date and time", examples=["1980-05-17"])
-    pronouns: Text | None = Field(None, description="how the patient wishes to be spoken of", examples=["she/her"])
+    pronouns: Title | None = Field(None, description="how the patient wishes to be spoken of", examples=["she/her"])
 
 
 class CreateInteraction(Asked):
@@ -83,23 +84,34 @@ class InteractionCreated(Wire):
     wss_url: str = Field(description="the same as `websocketUrl`", examples=[_URL])
 
 
+class PeriodResponse(Wire):
+    started_at: datetime = Field(description="begin of the encounter", examples=[_MOMENT])
+    ended_at: datetime | None = Field(None, description="its end, once it has ended", examples=["2026-01-01T09:20:00Z"])
+
+
+class EncounterResponse(Wire):
+    identifier: str = Field(description="the caller's own id of the encounter", examples=["visit-1"])
+    status: StatusField
+    type: TypeField
+    period: PeriodResponse = Field(description="begin and end")
+    title: str | None = Field(None, description="title of the encounter", examples=["Follow-up"])
+
+
+class PatientResponse(Wire):
+    identifier: str = Field(description="the caller's own id of the patient", examples=["p-17"])
+    name: str | None = Field(None, description="the patient's name")
+    gender: Gender | None = Field(None, description="administrative gender", examples=["female"])
+    birth_date: datetime | None = Field(
+        None, description="midnight UTC of a plain date", examples=["1980-05-17T00:00:00Z"]
+    )
+    pronouns: str | None = Field(None, description="how the patient wishes to be spoken of", examples=["she/her"])
+
+
 class InteractionResponse(Wire):
     id: str = Field(description="id of the interaction", examples=[_ID])
     assigned_user_id: str = Field(description="the user it is assigned to", examples=[_USER])
-    encounter: dict[str, Any] = Field(
-        description="as it was given, always with a `period`",
-        examples=[
-            {
-                "identifier": "visit-1",
-                "status": "in-progress",
-                "type": "consultation",
-                "period": {"startedAt": _MOMENT},
-            }
-        ],
-    )
-    patient: dict[str, Any] = Field(
-        description="as it was given; an empty `identifier` when none was", examples=[{"identifier": "p-17"}]
-    )
+    encounter: EncounterResponse = Field(description="as it was given, always with a `period`")
+    patient: PatientResponse = Field(description="as it was given; an empty `identifier` when none was")
     ended_at: datetime | None = Field(None, description="end of the encounter", examples=["2026-01-01T09:20:00Z"])
     created_at: datetime = Field(description="when it was created", examples=[_MOMENT])
     updated_at: datetime = Field(description="when it was last changed", examples=[_MOMENT])

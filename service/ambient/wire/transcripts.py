@@ -50,15 +50,17 @@ class CreateTranscript(Asked):
         description="BCP 47; a region that is not known is left out. `GET /languages/` lists what is supported",
         examples=["en"],
     )
-    is_multichannel: bool = Field(False, description="each channel is one voice, heard on its own")
-    diarize: bool = Field(False, description="tell the voices of a channel apart")
+    is_multichannel: bool | None = Field(False, description="each channel is one voice, heard on its own")
+    diarize: bool | None = Field(False, description="tell the voices of a channel apart")
     participants: Annotated[list[Participant], Field(max_length=256)] | None = Field(
         None, description="who speaks on which channel; not together with `diarize` on one channel", examples=[_ROLES]
     )
-    is_dictation: bool = Field(False, description="older name of `spokenPunctuation`")
-    spoken_punctuation: bool = Field(False, description='spoken marks ("comma", "new line") become marks; English')
-    automatic_punctuation: bool = Field(True, description="`false`: no marks, unless spoken ones are asked for")
-    in_background: bool = Field(False, alias="async", description="answer at once with 202")
+    is_dictation: bool | None = Field(False, description="older name of `spokenPunctuation`")
+    spoken_punctuation: bool | None = Field(
+        False, description='spoken marks ("comma", "new line") become marks; English'
+    )
+    automatic_punctuation: bool | None = Field(True, description="`false`: no marks, unless spoken ones are asked for")
+    in_background: bool | None = Field(False, alias="async", description="answer at once with 202")
     replacements: Annotated[list[Replacement] | None, Field(max_length=1000)] = Field(
         None, description="words that are written otherwise than they were heard"
     )
@@ -68,14 +70,14 @@ class CreateTranscript(Asked):
 class SpokenSegment(Wire):
     """`id` and `role` are ours."""
 
-    channel: int = Field(description="channel of the recording, from 0")
-    participant: int = Field(description="number of the voice within the transcript, from 0")
-    speaker_id: int = Field(description="number of the speaker, from 0; -1 when voices were not told apart")
-    text: str = Field(description="what was said")
-    start: int = Field(description="milliseconds from the start of the recording")
-    end: int = Field(description="milliseconds from the start of the recording")
-    id: str = Field(description="unique within the transcript; a document's evidence names it")
-    role: Literal["doctor", "patient", "other", "unknown"] = Field(description="who speaks")
+    channel: int = Field(description="channel of the recording, from 0", examples=[0])
+    participant: int = Field(description="number of the voice within the transcript, from 0", examples=[0])
+    speaker_id: int = Field(description="number of the speaker, from 0; -1 when not told apart", examples=[0])
+    text: str = Field(description="what was said", examples=["What brings you in today?"])
+    start: int = Field(description="milliseconds from the start of the recording", examples=[608])
+    end: int = Field(description="milliseconds from the start of the recording", examples=[7167])
+    id: str = Field(description="unique within the transcript; a document's evidence names it", examples=["s0"])
+    role: Literal["doctor", "patient", "other", "unknown"] = Field(description="who speaks", examples=["doctor"])
 
 
 class TranscriptMetadata(Wire):

@@ -43,6 +43,7 @@ def _whole(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(without_nul), Field(json_schema_extra={"pattern": r"^[^\x00]*$"})]
+Title = Annotated[Text, Field(max_length=255)]
 Identifier = Annotated[Text, Field(max_length=LONGEST_IDENTIFIER)]
 Uuid = Annotated[str, StringConstraints(pattern=_UUID, to_lower=True), Field(json_schema_extra={"format": "uuid"})]
 Moment = Annotated[datetime, Field(strict=False), AfterValidator(_in_utc), BeforeValidator(written_date)]
