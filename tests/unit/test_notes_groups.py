@@ -68,6 +68,25 @@ ANSWERS = [
     ("Do you still have the cough?", "No.", HPI),
     ("Did you take the ferry?", "No.", HPI),
     ("You don't have any pain?", "No.", HPI),
+    ("Any other medical conditions?", "I have type 2 diabetes and high blood pressure.", PMH),
+    ("Any blood thinners?", "No.", MEDICATIONS),
+    ("Any blood sugar problems?", "No.", HPI),
+    ("Any blood in your urine?", "No.", DENIALS),
+    ("Any blood?", "No.", DENIALS),
+    ("What tests have you had?", "Just blood tests.", HPI),
+    ("Do you have any medical conditions?", "I had blood work for my diabetes.", PMH),
+    ("Does your son have any allergies?", "Yes, peanuts.", HPI),
+    ("Does your son have any allergies?", "Yes, allergic to peanuts.", HPI),
+    ("Does your son have any allergies?", "No, but I'm allergic to nuts.", HPI),
+    ("Does she take any medication?", "Yes, insulin.", HPI),
+    ("Does your husband smoke?", "Yes.", HPI),
+    ("Has your wife ever had a stroke?", "Yes.", HPI),
+    ("Any fever for him?", "No.", HPI),
+    ("How is your son? Any allergies?", "Yes, peanuts.", HPI),
+    ("History of allergies in your family?", "Yes.", "family-history"),
+    ("Does anyone in your family have allergies?", "Yes, my mother.", "family-history"),
+    ("Is your family allergic to anything?", "Yes, nuts.", HPI),
+    ("Do you live with your husband?", "Yes.", "social-history"),
 ]
 
 
@@ -197,6 +216,10 @@ def test_the_first_reason_for_coming_is_the_chief_complaint(turns: list[str], fo
         (["?: I'm worried about your blood pressure."], HPI),
         (["?: You should take aspirin every day."], HPI),
         (["?: There is swelling."], HPI),
+        (["?: Does your son have any allergies?", "?: Yes, allergic to peanuts."], HPI),
+        (["?: Any blood thinners?", "?: No."], MEDICATIONS),
+        (["?: Your blood pressure is 140 over 90."], HPI),
+        (["?: I think you have pleurisy."], HPI),
     ],
 )
 def test_words_of_an_unknown_speaker_leave_the_history_only_when_they_are_clear(turns: list[str], group: str) -> None:

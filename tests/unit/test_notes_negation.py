@@ -44,7 +44,7 @@ ANSWERED = [
     ("How do you sleep?", "Well, mostly.", 'answers "Well, mostly."', []),
     ("How is your appetite?", "Good, thanks.", 'answers "Good, thanks."', []),
     ("How do you feel?", "Not great.", 'answers "Not great."', []),
-    ("Any pain in the left leg?", "No, only in the right leg.", "Denies pain in the left leg, only in the right leg.", ["Reports"]),
+    ("Any pain in the left leg?", "No, only in the right leg.", 'answers "No, only in the right leg."', ["Denies", "Reports"]),
     ("Any pain that doesn't go away?", "No.", 'answers "No."', ["Denies"]),
     ("Any allergies?", "Yes, penicillin.", "Reports allergies: penicillin.", ["Denies"]),
     ("Do you have any allergies?", "No, none.", "Denies allergies", ["Reports"]),
@@ -70,6 +70,9 @@ ANSWERED = [
     ("Did you hit your head?", "No.", "Did not hit their head.", ["Did hit"]),
     ("Any pain when you pass urine?", "Yes, it burns.", "Reports pain when the patient passes urine; it burns.", ["Denies"]),
     ("Any fever?", "No, I haven't had a fever.", "Has not had a fever.", ["Reports", "Has had"]),
+    ("Any fever?", "No, I haven't had one.", 'answers "No, I haven\'t had one."', ["Has not", "Denies"]),
+    ("Any fever for him?", "No.", 'Asked "Any fever for him?", answers "No."', ["Denies"]),
+    ("Any family history of diabetes?", "No.", "Denies family history of diabetes.", ["Reports"]),
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 | answer | question | becomes |
 |---|---|---|
 | no | any X, do you have X | Denies X |
-| no, rest | do you X | Does not X; rest |
+| no, and a clause of its own | do you X | Does not X; clause |
 | yes | do you X | X-es; with two alternatives ("X or Y?") both are quoted |
 | opens with neither, is a sentence of its own | anything | a statement of its own |
 | anything else ("not really", "two weeks") | anything | Asked "…", answers "…" |
@@ -17,6 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from adapters.engine.notes.medical_words import is_about_others
 from adapters.engine.notes.persons import (
     THIRD_PARTY,
     about_patient,
@@ -26,6 +27,7 @@ from adapters.engine.notes.persons import (
     patient_to_patient,
     quoted,
 )
+from adapters.engine.notes.utterances import LONGEST_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ QUALIFIES = re.compile(
     re.IGNORECASE,
 )
 
+# what a no may be followed by: "No, in my thigh" and "No, my thigh" would read as no to that, too
+GOES_ON = re.compile(r"^(?:but|except|I|I'm|I've|it|it's|they|they're|that's|there|there's|he|she)\b", re.IGNORECASE)
+
 NEGATED = re.compile(r"n't\b|\b(?:not|no|never|without|nor)\b", re.IGNORECASE)
 OF_THE_ASKER = re.compile(r"\b(?:I|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE)
 """Turned into a statement about the patient, the asker's own words would point to the wrong person."""
@@ -98,7 +103,7 @@ HAS_SUBJECT = re.compile(r"^(?:I|I'm|I've|my|it|it's|they|they're|that|that's|th
 # ends in a word that stands for something in the question: alone, the answer says nothing
 LEANS_ON_QUESTION = re.compile(
     r"\b(?:so|not|it|that|this|them|those|these|know|sure|sometimes|one|some|none|either|neither|too|do|did|have|am|much|many|lot|bit)"
-    r"\W*$|^no (?:more|less|idea|different|change|worse|better|problem)\b",
+    r"\W*$|^no\s*[–—-]|^no (?:but|except|apart|just|only|wait|well|more|less|idea|different|change|worse|better|problem)\b",
     re.IGNORECASE,
 )
 LONGEST_QUESTION = 20
@@ -108,22 +113,29 @@ THIRD = {"do": "does", "are": "is", "were": "was", "have": "has"}
 
 def fuse(questions: Sequence[str], answer: str) -> Fused | None:
     """None when the answer stands on its own. `questions` are those asked since the patient last spoke, in order."""
+    if max(map(len, (*questions, answer))) > LONGEST_READ:
+        return both_quoted(questions, answer)
     if OPEN.match(questions[-1]):
         return None
     question = questions[0].rstrip("?. ") if len(questions) == 1 else ""
-    reply = _reply(answer)
+    reply = reply_of(answer)
     if reply and question:
-        return _polar(question, reply) or _both_quoted(questions, answer)
+        return _polar(question, reply) or both_quoted(questions, answer)
     if not reply and _stands_alone(answer):
         return None
-    return (None if reply else _measured(question, answer)) or _both_quoted(questions, answer)
+    return (None if reply else _measured(question, answer)) or both_quoted(questions, answer)
+
+
+def is_told_alone(questions: Sequence[str], answer: str) -> bool:
+    """Whether the answer needs none of the questions."""
+    return fuse(questions, answer) is None
 
 
 def _stands_alone(answer: str) -> bool:
     return bool(OWN_SENTENCE.match(answer)) and len(answer.split()) > 2 and not LEANS_ON_QUESTION.search(answer)
 
 
-def _reply(answer: str) -> Reply | None:
+def reply_of(answer: str) -> Reply | None:
     bare = COURTESY.sub("", answer)
     if ECHO_YES.match(bare) or ECHO_NO.match(bare):
         return Reply(bool(ECHO_NO.match(bare)), "")
@@ -136,6 +148,8 @@ def _reply(answer: str) -> Reply | None:
 
 
 def _polar(question: str, reply: Reply) -> Fused | None:
+    if LEANS_ON_QUESTION.search(reply.rest) and reply.negative:
+        return None
     if reply.negative and SAYS_NO_ITSELF.match(reply.rest):
         return _no_itself(reply.rest)
     if not _is_simple(question, reply):
@@ -150,7 +164,11 @@ def _is_simple(question: str, reply: Reply) -> bool:
     """Whether a yes or no to this question has one meaning only."""
     if NEGATED.search(question) or SEVERAL.search(question) or len(question.split()) > LONGEST_QUESTION:
         return False
-    if OF_THE_ASKER.search(question):
+    if OF_THE_ASKER.search(question) or is_about_others(question):
+        return False
+    if OPENS_WITH_YES.match(reply.rest) or OPENS_WITH_NO.match(reply.rest):
+        return False
+    if reply.negative and reply.rest and not GOES_ON.match(reply.rest):
         return False
     if reply.rest and (WAVERS.match(reply.rest) or ECHO_YES.match(reply.rest) or ECHO_NO.match(reply.rest)):
         return False
@@ -240,7 +258,7 @@ def _measured(question: str, answer: str) -> Fused | None:
     return Fused(f"the {match['thing']} {verb} {told.clinical}", f"the {match['thing']} {verb} {told.plain}")
 
 
-def _both_quoted(questions: Sequence[str], answer: str) -> Fused:
+def both_quoted(questions: Sequence[str], answer: str) -> Fused:
     asked = quoted(" ".join(questions))
     return Fused(
         finished(f"asked {asked}, answers {quoted(answer)}"), f"you were asked {asked} and answered {quoted(answer)}"

@@ -53,6 +53,9 @@ ASKED = {
         rf"{DISEASES}.* in (?:your|the) family\b",
         rf"\b(?:anyone|anybody) (?:else )?in (?:your|the) family\b.*{DISEASES}",
         rf"\byour {BLOOD_RELATIVES}.*{DISEASES}",
+        r"\ballerg(?:y|ies) (?:\w+ ){0,2}?in (?:your|the) family\b",
+        r"\b(?:anyone|anybody) (?:else )?in (?:your|the) family\b.*\ballerg(?:y|ies|ic)\b",
+        rf"^(?:and )?(?:the |your )?family[:,-] ?.*{DISEASES}",
     ),
     "allergies": one_of(
         r"\ballerg(?:y|ies|ic)\b",
@@ -69,7 +72,7 @@ ASKED = {
     "medications-prior-to-visit": one_of(
         rf"\b(?:taking|take|on|using|use) (?:\w+ ){{0,3}}{MEDICINES}",
         r"\b(?:what|which|any|your) (?:\w+ )?(?:medications?|medicines|meds)\b.* (?:you|taking|on)\b",
-        r"^any (?:\w+ )?(?:medications?|medicines|meds|tablets)\b",
+        rf"^(?:any|regular|current|daily|usual|other) (?:\w+ )?{MEDICINES}",
     ),
     "surgical-history": one_of(
         r"\b(?:any|ever|had|previous|past|prior|other)(?: [\w'-]+){0,4} (?:surgery|surgeries|operations?)\b",

@@ -14,7 +14,7 @@ def any_of(words: str) -> str:
 SYMPTOM_NAMES = any_of(r"""
     pains?|aches?|fevers?|chills|(?:night )?sweats|rigors|cough|phlegm|sputum|wheez(?:e|es|ing)|shortness of breath|breathlessness
     tightness|palpitations|nausea|vomiting|diarrh?o?ea|constipation|bloating|heartburn|reflux|indigestion|jaundice
-    bleeding|blood|bruis(?:es|ing)|rash(?:es)?|itch(?:ing|iness)?|hives|lumps?|swelling|numbness|tingling|pins and needles|weakness
+    bleeding|blood(?![ -](?:pressures?|thinners?|tests?|sugars?|groups?|work|results?|types?|counts?|clots?|samples?|cultures?|cells?|glucose|levels?))|bruis(?:es|ing)|rash(?:es)?|itch(?:ing|iness)?|hives|lumps?|swelling|numbness|tingling|pins and needles|weakness
     dizziness|light-?headedness|vertigo|faint(?:ing|s)|blackouts|seizures?|headaches?|migraines?|blurr(?:ed|y) vision|double vision
     hearing loss|tinnitus|sore throat|runny nose|congestion|sneezing|hoarseness|earaches?|toothaches?|stiffness|cramp(?:s|ing)?|spasms?
     tremors?|fatigue|tiredness|weight (?:loss|gain)|loss of (?:appetite|weight|consciousness)|insomnia|discharge|incontinence|burning
@@ -61,6 +61,7 @@ BLOOD_RELATIVES = any_of(r"""
     mother|father|mum|mom|dad|brothers?|sisters?|parents?|siblings?|sons?|daughters?|children|kids|uncles?|aunts?|cousins?
     grand(?:mother|father|parents?|ma|pa|mum|mom|dad)|nan|granny
 """)
+IN_THE_FAMILY_AT_LARGE = re.compile(r"\bfamily (?:medical )?history\b|\bin (?:your|the) family\b", re.IGNORECASE)
 OTHER_PEOPLE = re.compile(
     any_of(
         rf"{BLOOD_RELATIVES}|wife|husband|partner|girlfriend|boyfriend|friends?|roommate|flatmate|colleagues?|neighbou?rs?|family|nephew|niece"
@@ -68,3 +69,8 @@ OTHER_PEOPLE = re.compile(
     ),
     re.IGNORECASE,
 )
+
+
+def is_about_others(question: str) -> bool:
+    """ "Does your son have allergies?"; what runs in the family is asked of the patient."""
+    return bool(OTHER_PEOPLE.search(IN_THE_FAMILY_AT_LARGE.sub("", question)))

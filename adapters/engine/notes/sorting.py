@@ -9,7 +9,14 @@ import re
 
 from adapters.engine.notes.denials import asks_for_symptom, denies, without_reply
 from adapters.engine.notes.groups import ALLERGIC, ASKED, IN_THE_FAMILY, REACTED, TOLD, WORRIED, one_of
-from adapters.engine.notes.medical_words import MEDICINES, OF_A_SYMPTOM, OTHER_PEOPLE, SYMPTOM, SYMPTOM_NAMES
+from adapters.engine.notes.medical_words import (
+    MEDICINES,
+    OF_A_SYMPTOM,
+    OTHER_PEOPLE,
+    SYMPTOM,
+    SYMPTOM_NAMES,
+    is_about_others,
+)
 
 DEFAULT = "history-of-present-illness"
 DENIALS = "denials-of-symptoms"
@@ -65,6 +72,7 @@ PROPOSES = re.compile(
     r"|(?<!that's )\b(?:okay|ok|all right|alright)\W*$",
     re.IGNORECASE,
 )
+LIVES_WITH = re.compile(r"\byou live\b|\blive with you\b|\bat home\b", re.IGNORECASE)
 HOW_ARE_YOU = re.compile(r"^how (?:are|have) you\b", re.IGNORECASE)
 WHY_HERE = one_of(
     r"\bI(?:'m| am) here (?:today )?(?:for|about|because|to)\b",
@@ -80,10 +88,12 @@ PLEASANTRY = re.compile(
 
 def of_answer(question: str, answer: str, denied: bool) -> str:
     """A statement that holds question and answer. `denied`: it says no to the whole question and nothing else."""
-    own = _of_words(answer)
+    asked = question_group(question)
+    if is_about_others(question):
+        return asked or DEFAULT
+    own = group_of_words(answer)
     if own == "allergies":
         return own
-    asked = question_group(question)
     if asked in BESIDE_SYMPTOMS and _tells_symptom(answer) and not OTHER_PEOPLE.search(answer):
         return DEFAULT
     return asked or (DENIALS if denied and asks_for_symptom(question) else own or DEFAULT)
@@ -91,7 +101,7 @@ def of_answer(question: str, answer: str, denied: bool) -> str:
 
 def of_own_words(question: str, words: str) -> str:
     """A sentence of the patient's that is told alone; `question` is what it answers, or empty."""
-    if own := _of_words(words):
+    if own := group_of_words(words):
         return own
     if denies(words):
         return DENIALS
@@ -107,18 +117,31 @@ def of_quotation(questions: str, words: str) -> str:
     """Nobody knows who spoke: only what is clear whoever said it."""
     if asked := question_group(questions):
         return asked
-    own = None if re.search(r"\byou(?:r|'re|'ve)?\b", words, re.IGNORECASE) else _of_words(words)
+    if is_about_others(questions) or re.search(r"\byou(?:r|'re|'ve)?\b", words, re.IGNORECASE):
+        return DEFAULT
+    own = group_of_words(words)
     return own if own and own != "concerns-and-expectations" else DEFAULT
 
 
 def question_group(question: str) -> str | None:
-    """What the question is about; of family and allergies the one named first ("any family history of allergies?")."""
+    """What the question is about; of family and allergies the one named first ("any family history of allergies?").
+
+    Of what another person has, takes or does, only illness in the family belongs in the patient's chart.
+    """
     if len(question.split()) > NO_ONE_QUESTION or PROPOSES.search(question):
         return None
     fits = [(group, found.start()) for group, pattern in ASKED.items() if (found := pattern.search(question))]
+    if is_about_others(question):
+        fits = [(group, start) for group, start in fits if _may_be_about_others(group, question)]
     if [group for group, _ in fits[:2]] == ["family-history", "allergies"]:
         return min(fits[:2], key=lambda fit: fit[1])[0]
     return fits[0][0] if fits else None
+
+
+def _may_be_about_others(group: str, question: str) -> bool:
+    if group == "social-history":
+        return bool(LIVES_WITH.search(question))
+    return group in ("family-history", "concerns-and-expectations")
 
 
 def tells_why_they_came(questions: list[str], words: str, group: str, first: bool) -> bool:
@@ -131,7 +154,7 @@ def tells_why_they_came(questions: list[str], words: str, group: str, first: boo
     return bool(may_open and group == DEFAULT and SYMPTOM.search(words))
 
 
-def _of_words(words: str) -> str | None:
+def group_of_words(words: str) -> str | None:
     """The group that the clauses agree on. None when one of them tells of a symptom besides."""
     if len(words.split()) > SEVERAL_MATTERS:
         return None

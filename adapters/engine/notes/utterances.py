@@ -16,18 +16,37 @@ from service.ambient.ports import Segment
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """`speaker` is `doctor`, `patient` or `unknown`; `segment` the id of the segment that holds the words."""
+    """`speaker` is `doctor`, `patient` or `unknown`; `segment` the id of the segment that holds the words.
+
+    `spoken` is the sentence with its "oh" and "well", which `text` may lack. `is_long`: no rule reads it.
+    """
 
     text: str
+    spoken: str
     speaker: str
     segment: str
     is_question: bool
 
+    @property
+    def is_long(self) -> bool:
+        return len(self.spoken) > LONGEST_READ
+
+    @property
+    def is_greeting(self) -> bool:
+        """Courtesies, but no reply: "No." after a question says a great deal."""
+        return not self.is_long and self.text.casefold().strip(" .,!") in GREETINGS
+
+
+LONGEST_READ = 1000
+"""In characters: a longer sentence is quoted as it is, for the rules would hold up every other thread."""
+GREETINGS = frozenset(
+    ("good morning", "good afternoon", "good evening", "hello", "hi", "hi doctor", "thank you", "thanks")
+)
 
 ABBREVIATION = re.compile(r"(?:^|\s)(?:mrs?|ms|dr|prof|st|vs|e\.g|i\.e)\.$", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 
-HESITATION = re.compile(r"(?:(?:^|(?<=\s))(?:[Uu]m+|[Uu]h+|[Ee]rm+|[Hh]mm+|er(?=,))\b[,.…]*\s*)+")
+HESITATION = re.compile(r"(?:(?:^|(?<=\s))(?:[Uu]m+|[Uu]h+|[Ee]rm+|[Hh]mm+|er(?=,))\b(?!-)[,.…]*\s*)+")
 ASIDE = re.compile(r",\s*(?:you know|I mean)\s*,", re.IGNORECASE)
 STUTTER = re.compile(r"\b(I'm|I've|I|the|an|a|and|my|to|of|in|it's|it|is|you|your|we)(?:,? \1\b(?!'))+", re.IGNORECASE)
 CLAUSE_START = (
@@ -71,25 +90,36 @@ COURTESIES_AND_REPLIES = (
     "mm mhm alright all i do am have see did it is does that's correct exactly of course lovely wonderful bye hello hi so and but"
 )
 EMPTY_WORDS = frozenset(COURTESIES_AND_REPLIES.split())
+EGGING_ON = frozenset(("go", "on", "got", "hm", "huh", "really", "understand", "sorry"))
 
 
 def utterances_of(segments: Iterable[Segment]) -> Iterator[Utterance]:
     """Every sentence that may matter, in the order given (several recordings each begin at 0). Answers keep their leading yes or no."""
     for segment in segments:
         speaker = segment.role if segment.role in ("doctor", "patient") else "unknown"
-        for text in sentences_in(segment.text, speaker):
-            yield Utterance(text, speaker, segment.id, _is_question(text, speaker))
+        for spoken in _sentences_in(segment.text, speaker):
+            if text := _cleaned(spoken):
+                yield Utterance(text, spoken, speaker, segment.id, _is_question(text, speaker))
 
 
-def sentences_in(text: str, speaker: str) -> list[str]:
-    spoken = [part for sentence in _split(storable(text.replace("’", "'"))) for part in _run_ons(sentence, speaker)]
-    return [cleaned for sentence in spoken if (cleaned := _cleaned(sentence))]
+def _sentences_in(text: str, speaker: str) -> list[str]:
+    """A line ends a sentence: in a transcript without punctuation nothing else does."""
+    lines = filter(None, map(storable, text.replace("’", "'").splitlines()))
+    return [part for line in lines for sentence in _split(line) for part in _run_ons(sentence, speaker)]
 
 
 def is_small_talk(text: str) -> bool:
     """Greetings, courtesies and bare replies: nothing that a note needs."""
+    if len(text) > LONGEST_READ:
+        return False
     words = re.findall(r"[\w']+", text.casefold())
     return not words or all(word in EMPTY_WORDS for word in words) or bool(COURTESY.match(text))
+
+
+def is_interjection(text: str) -> bool:
+    """ "I see", "mm-hm", "go on?": no content, whoever says it."""
+    words = re.findall(r"[\w']+", text.casefold()) if len(text) <= LONGEST_READ else []
+    return bool(words) and all(word in EMPTY_WORDS or word in EGGING_ON for word in words)
 
 
 def storable(text: str) -> str:
@@ -110,12 +140,14 @@ def _split(text: str) -> list[str]:
 
 def _run_ons(sentence: str, speaker: str) -> list[str]:
     """A doctor's sentences that the recogniser strung together with commas; never parting an "if" from its "then"."""
-    if speaker != "doctor" or SUBORDINATE.search(sentence):
+    if speaker != "doctor" or len(sentence) > LONGEST_READ or SUBORDINATE.search(sentence):
         return [sentence]
     return RUN_ON.split(sentence)
 
 
 def _cleaned(sentence: str) -> str:
+    if len(sentence) > LONGEST_READ:
+        return sentence.strip(" ,;")
     text = HESITATION.sub("", sentence)
     text = ASIDE.sub(",", text)
     text = STUTTER.sub(r"\1", text)
@@ -124,4 +156,6 @@ def _cleaned(sentence: str) -> str:
 
 
 def _is_question(text: str, speaker: str) -> bool:
+    if len(text) > LONGEST_READ:
+        return speaker == "doctor" and text.endswith("?")
     return text.endswith("?") or (speaker == "doctor" and bool(ASKS_WITHOUT_MARK.match(text)))

@@ -10,8 +10,10 @@ from adapters.engine.notes.statements import Statement, statements_of
 from adapters.engine.notes.utterances import utterances_of
 from service.ambient.ports import GivenFact, SectionBrief, SectionDraft, Segment, Sentence
 
+BY_ANYONE = "What was said"
 PLAIN_PARTS = (
     ("What you told us", (SUBJECTIVE,)),
+    (BY_ANYONE, (SUBJECTIVE,)),
     ("What was found", (OBJECTIVE, ASSESSMENT)),
     ("What happens next", (PLAN,)),
 )
@@ -36,14 +38,14 @@ def _sentences(brief: SectionBrief, said: Sequence[Statement]) -> list[Sentence]
 
 
 def _addressed_to_the_patient(wanted: Sequence[Statement]) -> list[Sentence]:
-    """Three parts; the first sentence of each names the part."""
+    """In parts, what nobody knows the speaker of in one of its own; the first sentence of each names the part."""
     sentences: list[Sentence] = []
     for name, matters in PLAIN_PARTS:
         part = _once(
             Sentence(statement.plain, statement.evidence)
             for groups in matters
             for statement in wanted
-            if statement.group in groups and statement.plain
+            if statement.group in groups and statement.by_anyone == (name == BY_ANYONE)
         )
         sentences += [Sentence(f"{name}: {part[0].text}", part[0].evidence), *part[1:]] if part else []
     return sentences
