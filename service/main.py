@@ -164,8 +164,8 @@ class Opening:
         store = SqlAmbientStore(self.database)
         blobs = self.blobs()
         transcriber = transcriber or FasterWhisper(engine.speech_model, threads=1, at_once=max(count, 1))
-        if self.role == "serve" and self.database.is_sqlite:
-            await store.release_all_transcripts()  # this process is the only one
+        if self.role == "serve" and self.stack.enter_context(self.database.sole_process()):
+            await store.release_all_transcripts()  # whoever had them is gone
         recognisers = await self.stack.enter_async_context(Recognisers.running(store, blobs, transcriber, count))
         if self.role != "worker":
             await self.stack.enter_async_context(sweeping(store, blobs))
@@ -244,7 +244,7 @@ class Opening:
         tokens = Tokens(SqlSigningKeys(self.database), settings.api.signing_key_file)
         access = Access(settings.api.clients, tokens, self._issuer())
         health = Health(needed={"database": self.database.ping})
-        probes = health_router(health, records)
+        probes, alone = health_router(health, records), create_probes_app(health_router(health, records))
         operate, listen = access.require("operations"), access.require("events")
         inlet = events_router(broker, base, int(settings.broker.max_message), settings.api.events_secret, listen)
         app = create_app(
@@ -256,11 +256,11 @@ class Opening:
                 (dead_letters_router(letters, broker, base, int(settings.broker.max_message)), "", operate),
             ],
             sandbox=Guarded(sandbox, operate) if sandbox else None,
+            guarded=settings.api.guarded,
+            public_url=settings.http.public_url,
         )
-        alone = create_probes_app(health_router(health, records))
         served = app if self.role != "worker" else alone
-        transcriber = rooms.transcriber
-        return House(settings, served, alone, health, broker, ehr, ambient, transcriber, records, letters, wake)
+        return House(settings, served, alone, health, broker, ehr, ambient, rooms.transcriber, records, letters, wake)
 
     def _grants(self, tokens: Tokens) -> Grants:
         api = self.settings.api

@@ -76,6 +76,15 @@ def _one_of(*beginnings: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _present(value: str | SecretStr) -> str | SecretStr:
+    """What a variable holds that was meant to be filled in. An empty key would be everybody's."""
+    if not (value.get_secret_value() if isinstance(value, SecretStr) else value).strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_present)]
+Secret = Annotated[SecretStr, AfterValidator(_present)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
 Bytes = Annotated[ByteSize, BeforeValidator(_bytes), Field(gt=0)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
@@ -88,7 +97,9 @@ class Section(BaseModel):
 class Http(Section):
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback the API must have authentication")
     port: int = Field(8000, ge=0, le=65535, description="port of the whole HTTP surface")
-    public_url: str | None = Field(None, description="URL under which users reach the service; default: as requested")
+    public_url: Annotated[str, _one_of("https://", "http://")] | None = Field(
+        None, description="URL under which users reach the service; default: as requested"
+    )
 
 
 class Ops(Section):
@@ -192,9 +203,9 @@ class ApiClient(Section):
     A secret that begins with `$scrypt$` is a hash of the real one (`ambient-fhir hash-secret`).
     """
 
-    secret: SecretStr
+    secret: Secret
     tenant: str = Field(DEFAULT_TENANT, pattern=rf"^(?:{TENANT_NAME})$")
-    scopes: list[Literal["ambient", "events", "operations"]] = ["ambient"]
+    scopes: list[Literal["ambient", "events", "operations"]] = Field(["ambient"], min_length=1)
 
     @field_validator("secret")
     @classmethod
@@ -210,9 +221,14 @@ class Api(Section):
         description="JSON `{client_id: secret}` or `{client_id: {secret, tenant, scopes}}`; "
         "a secret may be given as its hash (`ambient-fhir hash-secret`)",
     )
-    oidc_issuer: str | None = Field(None, description="accept the JWTs of this OpenID Connect issuer (its URL)")
-    oidc_audience: str | None = Field(None, description="the audience that its tokens must name; needed with an issuer")
-    oidc_tenant_claim: str = Field("tenant", description="claim that names the caller's tenant; absent: `base`")
+    oidc_issuer: Name | None = Field(None, description="accept the JWTs of this OpenID Connect issuer (its URL)")
+    oidc_audience: Name | None = Field(
+        None, description="the audience that its tokens must name; needed with an issuer"
+    )
+    oidc_tenant_claim: Name | None = Field(
+        None,
+        description="claim that names the caller's tenant, without which its tokens are refused; unset: all are of `base`",
+    )
     token_rate: int = Field(60, ge=1, description="tokens that one address may ask for in a minute, of each process")
     audio_max: Bytes = Field(ByteSize(150 * 1024**2), description="largest recording that may be uploaded")
     audio_longest: Seconds = Field(7200.0, gt=0, description="longest recording that may be uploaded")
@@ -222,7 +238,7 @@ class Api(Section):
     signing_key_file: Path | None = Field(
         None, description="PEM or JWK that signs access tokens; default: a key kept in the database"
     )
-    events_secret: SecretStr | None = Field(
+    events_secret: Secret | None = Field(
         None, description="HMAC-SHA256 key that `X-Signature` on `POST /events` must match"
     )
 
@@ -230,6 +246,13 @@ class Api(Section):
     def guarded(self) -> bool:
         """Whether callers must show who they are."""
         return bool(self.clients or self.oidc_issuer)
+
+    @field_validator("clients")
+    @classmethod
+    def _named(cls, clients: dict[str, ApiClient]) -> dict[str, ApiClient]:
+        if not all(name.strip() for name in clients):
+            raise ValueError("a client's id must not be empty")
+        return clients
 
     @field_validator("clients", mode="before")
     @classmethod

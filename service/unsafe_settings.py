@@ -34,6 +34,10 @@ def refuse_unsafe(settings: Settings, role: str) -> None:
         )
     if settings.api.oidc_issuer:
         _refuse_unsafe_issuer(settings.api.oidc_issuer, settings.api.oidc_audience)
+    elif settings.api.oidc_audience or settings.api.oidc_tenant_claim:
+        raise BadConfiguration(
+            "AMBIENT_API__OIDC_AUDIENCE and __OIDC_TENANT_CLAIM do nothing without AMBIENT_API__OIDC_ISSUER: name the issuer"
+        )
     sandbox_allowed = (
         settings.ehr.allow_sandbox if settings.ehr.allow_sandbox is not None else is_loopback(settings.http.host)
     )

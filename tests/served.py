@@ -92,6 +92,6 @@ def request(line: str, body: bytes = b"", *headers: str, length: int | None = No
     """A request with Host and Content-Length, after which the connection closes."""
     given = [f"Content-Length: {len(body) if length is None else length}"] if body or length is not None else []
     return (
-        "\r\n".join([f"{line} HTTP/1.1", "Host: house.test", "Connection: close", *given, *headers, "", ""]).encode()
+        "\r\n".join([f"{line} HTTP/1.1", "Host: localhost", "Connection: close", *given, *headers, "", ""]).encode()
         + body
     )

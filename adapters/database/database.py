@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ from service.settings import Database as DatabaseSettings
 
 _READING = {"ambient_reading": True}
 _PATIENCE = 30.0
-"""Seconds until waiting for a connection is given up."""
+"""Seconds until waiting for the write lock and a connection is given up. SQLite itself waits as long for other processes."""
 
 
 class Database:
     """Open with `Database.connect(settings)`; every store shares one."""
 
-    def __init__(self, engine: AsyncEngine, pool: int) -> None:
+    def __init__(self, engine: AsyncEngine, pool: int, patience: float = _PATIENCE) -> None:
         self._engine = engine
+        self._patience = patience
         # in the order of asking, which the pool does not keep: under load it lets some wait for seconds
         self._turns = asyncio.Semaphore(pool)
         self.is_sqlite = engine.dialect.name == "sqlite"
@@ -36,11 +37,11 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, settings: DatabaseSettings) -> AsyncIterator[Database]:
+    async def connect(cls, settings: DatabaseSettings, patience: float = _PATIENCE) -> AsyncIterator[Database]:
         """A pool of connections, closed on leaving. Connects at the first statement, not here."""
         engine = _engine(make_url(settings.url), settings.pool)
         try:
-            yield cls(engine, settings.pool)
+            yield cls(engine, settings.pool, patience)
         finally:
             await engine.dispose()
 
@@ -59,24 +60,23 @@ class Database:
         Raises Retryable `database_unavailable`, as `reading` and `migrate` do.
         """
         with _unavailable_is_retryable():
-            async with self._writing, self._turn(), self._engine.begin() as connection:
+            async with self._held(self._writing, self._turns), self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads outside a transaction: each statement sees what is committed at its start."""
         with _unavailable_is_retryable():
-            async with self._turn(), self._reader.connect() as connection:
+            async with self._held(self._turns), self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(_PATIENCE):
-            await self._turns.acquire()
-        try:
+    async def _held(self, *places: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            async with asyncio.timeout(self._patience):
+                for place in places:
+                    await held.enter_async_context(place)
             yield
-        finally:
-            self._turns.release()
 
     @contextmanager
     def sole_process(self) -> Iterator[bool]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -20,6 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import Retryable
 
 log = structlog.get_logger()
 
@@ -45,6 +49,8 @@ _TYPES = {400: BAD_REQUEST, 403: FORBIDDEN, 500: PROCESSING_FAILED}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MOST_PROBLEMS = 50
+_COME_AGAIN = 5.0
+"""Seconds."""
 
 
 class ApiError(Exception):
@@ -67,8 +73,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 class RequestIds:
-    """Names each request, writes a line for each that is refused, and answers 500 without details when the app fails.
-    HEAD is answered as GET without its body.
+    """Names each request, writes a line for each that is refused, and answers without details when the app fails: 503
+    where that may pass (Retryable, and what the stop of the process cuts off), else 500. HEAD is answered as GET without
+    its body.
 
     An id that the caller sends in `X-Request-Id` is kept when it is short and plain.
     """
@@ -95,6 +102,18 @@ class RequestIds:
                 log.info("request_refused", request=send.request_id, status=send.status, **_refused(scope))
         except ClientDisconnect:
             log.info("client_left", request=send.request_id, method=scope["method"])
+        except asyncio.CancelledError:
+            log.info("request_cut_off", request=send.request_id, **_refused(scope))
+            if not send.started:
+                response = _come_again(send.request_id, "the service is stopping", Connection="close")
+                await response(scope, receive, send)
+            raise
+        except Retryable as error:
+            log.warning("request_failed", request=send.request_id, reason=error.reason, **_refused(scope))
+            if send.started:
+                raise
+            response = _come_again(send.request_id, error.reason, error.after)
+            await response(scope, receive, send)
         except Exception:
             log.exception("request_failed", request=send.request_id, **_refused(scope))
             if send.started:
@@ -133,6 +152,11 @@ class _Named:
 async def _api_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ApiError):
         raise error
+    return refusal(request, error)
+
+
+def refusal(request: Request, error: ApiError) -> Response:
+    """The answer of an app that stands in front of the routes; behind them the error is raised."""
     request.state.refusal = error.kind
     return _body(request.state.request_id, error.status, error.kind, error.detail, error.problems)
 
@@ -164,6 +188,12 @@ def _allowed(request: Request) -> str:
     routes = request.app.routes
     found = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
     return ", ".join([*found, *(["HEAD"] if "GET" in found else [])])
+
+
+def _come_again(request_id: str, why: str, after: float | None = None, **headers: str) -> Response:
+    seconds = math.ceil(_COME_AGAIN if after is None else after)
+    headers["Retry-After"] = str(seconds)
+    return _body(request_id, 503, UNTYPED, f"come again later: {why}", headers=headers)
 
 
 def _body(

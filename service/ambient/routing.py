@@ -63,7 +63,7 @@ def _refusals(path: str, options: dict[str, Any]) -> dict[int | str, Any]:
     takes_json = "application/json" in ((options.get("openapi_extra") or {}).get("requestBody") or {}).get(
         "content", {}
     )
-    return refusals(400, 401, 403, *([404] if "{" in path else []), *([408, 415] if takes_json else []), 500)
+    return refusals(400, 401, 403, *([404] if "{" in path else []), *([408, 415] if takes_json else []), 500, 503)
 
 
 def json_body(model: type[Model], seconds: float = BODY_SECONDS) -> Callable[[Request], Coroutine[Any, Any, Model]]:

@@ -44,28 +44,33 @@ def streams_router(ambient: AmbientRooms, admit: Admit, patience: float = PATIEN
     async def stream(socket: WebSocket, interaction: str) -> None:
         await socket.accept()
         try:
-            async with asyncio.timeout(patience + _LONGEST):
-                await _answer_configuration(socket, await _reason(socket, ambient, admit, interaction), patience)
+            async with asyncio.timeout(2 * patience + _LONGEST):
+                reason = await _reason(socket, ambient, admit, interaction, patience)
+                await _answer_configuration(socket, reason, patience)
         except (WebSocketDisconnect, TimeoutError):
             return
         except Exception:
             log.exception("stream_failed")
-            await socket.close(1011)
+            await socket.close(1000)
 
     for base, path in product(("/audio-bridge/v2", "/v2"), ("streams", "stream")):
         router.add_api_websocket_route(f"{base}/interactions/{{interaction}}/{path}", stream)
     return router
 
 
-async def _reason(socket: WebSocket, ambient: AmbientRooms, admit: Admit, interaction: str) -> str:
-    """Why the configuration is denied."""
+async def _reason(socket: WebSocket, ambient: AmbientRooms, admit: Admit, interaction: str, patience: float) -> str:
+    """Why the configuration is denied. A failure is a reason too: whoever hears of none connects again."""
     try:
-        socket.state.tenant = await admit(_token(socket), socket.query_params.get("tenant-name") or None)
-        await known_interaction(ambient, await tenant_of(socket), canonical_id(interaction))
+        async with asyncio.timeout(patience):
+            socket.state.tenant = await admit(_token(socket), socket.query_params.get("tenant-name") or None)
+            await known_interaction(ambient, await tenant_of(socket), canonical_id(interaction))
     except HTTPException as refused:
         return "the token is not valid" if refused.status_code == 401 else refused.detail
     except ApiError as refused:
         return refused.detail
+    except Exception:
+        log.exception("stream_failed")
+        return "the request could not be processed"
     return _INSTEAD
 
 

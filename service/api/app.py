@@ -13,6 +13,7 @@ from service.ambient.errors import install_error_handlers
 from service.ambient.routing import EitherForm
 from service.api.description import describe_authentication
 from service.api.examples import describe_examples, operation_id
+from service.api.loopback import LoopbackOnly
 
 Require = Callable[[Any], Any]
 
@@ -43,8 +44,11 @@ def create_app(
     open_to_all: Sequence[APIRouter],
     behind: Sequence[tuple[APIRouter, str, Require | None]],
     sandbox: ASGIApp | None,
+    guarded: bool,
+    public_url: str | None,
 ) -> FastAPI:
-    """`behind` holds (router, prefix, the dependency that lets callers in; None where the router asks itself)."""
+    """`behind` holds (router, prefix, the dependency that lets callers in; None where the router asks itself). Unless
+    `guarded`, that lets in everybody: then this machine alone is served, and who reaches it as `public_url`."""
     app = FastAPI(
         title="ambient-fhir",
         version=__version__,
@@ -55,6 +59,8 @@ def create_app(
         redirect_slashes=False,
         redoc_url=None,
     )
+    if not guarded:
+        app.add_middleware(LoopbackOnly, public_url=public_url)
     install_error_handlers(app)
     app.add_middleware(EitherForm)
     for router in open_to_all:

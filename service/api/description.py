@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from service.ambient.wire.error import refusals
 from service.api.caller import Scope
 from service.settings import DEFAULT_TENANT, TENANT_NAME
 
@@ -51,21 +52,6 @@ _TENANT = {
     "schema": {"type": "string", "pattern": f"^{TENANT_NAME}$"},
     "example": DEFAULT_TENANT,
 }
-_ISSUER_DOWN: dict[str, Any] = {
-    "description": "The issuer of the token cannot be asked for its keys: come again",
-    "headers": {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}},
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/ErrorResponse"},
-            "example": {
-                "requestid": "6f0c2c1e-8f0e-4a56-9d0b-3f5a7f1f9f10",
-                "status": 503,
-                "type": "about:blank",
-                "detail": "the token's issuer cannot be asked for its keys",
-            },
-        }
-    },
-}
 
 
 def describe_authentication(app: FastAPI) -> None:
@@ -87,7 +73,7 @@ def _describe(path: str, operations: Any) -> None:
     scope = next((scope for beginning, scope in GUARDED.items() if path.startswith(beginning)), None)
     for operation in operations if scope else ():
         operation["security"] = [{"clientCredentials": [scope]}, {"bearer": []}]
-        operation["responses"].setdefault("503", _ISSUER_DOWN)
+        operation["responses"].setdefault("503", refusals(503)[503])
         if scope == "events":
             operation["security"].append({"signature": []})
         if scope == "ambient":

@@ -40,7 +40,7 @@ class Edge(HttpToolsProtocol):
     def __init__(self, *args: Any, patience: float = PATIENCE, **options: Any) -> None:
         super().__init__(*args, **options)
         self._patience = patience
-        self._in_head = self._in_body = self._refused = self._silent = False
+        self._in_head = self._in_body = self._refused = False
         self._head = self._unread = 0
         self._untaken = -1
         self._due = math.inf
@@ -63,21 +63,18 @@ class Edge(HttpToolsProtocol):
         if self._refused:
             return
         self._unset_keepalive_if_required()
-        self._silent = True
+        self._unread += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-            else:
-                self._stay(data[upgrade.args[0] :])
+            self._offered(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             self._refuse(431 if isinstance(error.__context__, TooLong) else 400)
         except httptools.HttpParserError:
             self._refuse(400)
         else:
-            if self._silent:
-                self._count(len(data))
+            if self._unread > HEAD_LIMIT:  # one endless header or trailer, which reaches no callback
+                self._refuse(431)
 
     # The parser's callbacks
 
@@ -113,18 +110,31 @@ class Edge(HttpToolsProtocol):
         if not self._upgrades_elsewhere():
             super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """After a refusal it was the last one."""
+        if self._refused and not self.transport.is_closing():
+            self._linger()
+        else:
+            super().on_response_complete()
+
     # Upgrades
 
     def _upgrades_elsewhere(self) -> bool:
         return bool(self.parser.should_upgrade()) and not self._should_upgrade()
 
-    def _stay(self, body: bytes) -> None:
+    def _offered(self, rest: bytes) -> None:
+        """No honest client offers while an earlier request waits for its turn, nor a websocket before it has its answer."""
+        method, websocket = self.parser.get_method(), self._should_upgrade()
+        if method == b"CONNECT" or self.pipeline or (websocket and self._working):
+            self._refuse(400)
+        elif websocket:
+            self.handle_websocket_upgrade()
+        else:
+            self._stay(method, rest)
+
+    def _stay(self, method: bytes, body: bytes) -> None:
         """Java's client offers HTTP/2 with each request. The parser stops at an offer, before the body; another one reads
         the same request without it."""
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            self._refuse(400)
-            return
         version = self.parser.get_http_version().encode()
         head = [method, b" ", self.url, b" HTTP/", version, b"\r\n"]
         for name, value in self.headers:
@@ -153,14 +163,8 @@ class Edge(HttpToolsProtocol):
 
     def _heard(self) -> None:
         """The client made progress that the parser tells of."""
-        self._silent, self._unread = False, 0
+        self._unread = 0
         self._await_client(self._patience)
-
-    def _count(self, size: int) -> None:
-        """One endless header or trailer reaches no callback."""
-        self._unread += size
-        if self._unread > HEAD_LIMIT:
-            self._refuse(431)
 
     def _await_client(self, seconds: float) -> None:
         self._due = self.loop.time() + seconds
@@ -180,13 +184,13 @@ class Edge(HttpToolsProtocol):
                 self.transport.abort()
                 return
             self._await_client(self._patience)
-            if self._untaken < 0 and self._is_slow():
+            if self._untaken < 0 and not self._refused and self._is_slow():
                 self._refuse(408)
         self._look_later()
 
     @property
     def _working(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self.cycle is not None and not (self.cycle.response_complete or self.cycle.disconnected)
 
     def _is_slow(self) -> bool:
         """Not while the app is busy with the request, or leaves its body waiting."""
@@ -197,22 +201,18 @@ class Edge(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Answers unless an answer is under way, which then is the last one of the connection."""
         self._refused = True
-        if self.pipeline:
-            self.transport.close()
-            return
-        if self._working and not self._in_body:
-            self.cycle.keep_alive = False
+        if self.pipeline or (self._working and not self._in_body):
             return
         if not (self._in_body and self.cycle.response_started):
             self.transport.write(_answer(status))
-        if self._working:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         self._linger()
 
     def _linger(self) -> None:
+        if self._working:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.flow.resume_reading()
-        self._await_client(LINGER_SECONDS)
+        self._await_client(min(LINGER_SECONDS, self._patience))
         if self.transport.can_write_eof():
             self.transport.write_eof()
 

@@ -109,7 +109,7 @@ async def _publish(broker: Broker, delivery: Delivery, key: str, ident: str) -> 
 async def _signed(request: Request, body: bytes, secret: SecretStr | None) -> bool:
     """True for a right signature, 401 for a wrong one, False when there is none to check."""
     given = request.headers.get("x-signature")
-    if secret is None or given is None:
+    if not secret or given is None:
         return False
     expected = hmac.new(secret.get_secret_value().encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), given.removeprefix("sha256=").lower().encode()):

@@ -26,10 +26,11 @@ _TENANT = re.compile(TENANT_NAME)
 
 
 class Issuer:
-    """`url` and `audience` are what `iss` and `aud` of its tokens must name; `now` gives seconds since 1970."""
+    """`url` and `audience` are what `iss` and `aud` of its tokens must name. Each must name its tenant in `tenant_claim`;
+    where that is None, all are of the default tenant. `now` gives seconds since 1970."""
 
     def __init__(
-        self, url: str, audience: str, tenant_claim: str, keys: IssuerKeys, now: Callable[[], float] = time.time
+        self, url: str, audience: str, tenant_claim: str | None, keys: IssuerKeys, now: Callable[[], float] = time.time
     ) -> None:
         self._url = url
         self._audience = audience
@@ -67,7 +68,7 @@ class Issuer:
             raise BadToken(type(error).__name__) from None
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
-        tenant = claims.get(self._tenant_claim, DEFAULT_TENANT)
+        tenant = claims.get(self._tenant_claim) if self._tenant_claim else DEFAULT_TENANT
         client = next((name for name in map(claims.get, ("client_id", "azp", "sub")) if isinstance(name, str)), "")
         if not client or not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
             raise BadToken("no client, or no valid tenant")
@@ -103,7 +104,7 @@ def _signed(token: str, key: ECKey | RSAKey) -> dict[str, Any] | None:
 
     try:
         return dict(jwt.decode(token, key, registry=_registry()).claims)
-    except (JoseError, ValueError, RecursionError):
+    except (JoseError, ValueError, TypeError, RecursionError):
         return None
 
 

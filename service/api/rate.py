@@ -48,9 +48,11 @@ class Rate:
 
 
 def network_of(address: str) -> str:
-    """What one caller holds: an IPv4 address, or the /64 of an IPv6 one."""
+    """What one caller holds: an IPv4 address, as a socket for both shows it too, or the /64 of an IPv6 one."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

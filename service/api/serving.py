@@ -28,9 +28,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, host: str, port: int, patience: float = PATIENCE) -> AsyncIterator[int]:
-    """Serves until left, then lets requests under way finish for 5 s. Yields the port (of the kernel's choice for 0).
-    `patience`: see `edge.py`.
+async def listening(
+    app: ASGIApp, host: str, port: int, *, patience: float = PATIENCE, grace: int = 5
+) -> AsyncIterator[int]:
+    """Serves until left, then lets requests under way finish for `grace` seconds, and cancels them. Yields the port (of
+    the kernel's choice for 0). `patience`: see `edge.py`.
 
     Raises BadConfiguration when the address cannot be had.
     """
@@ -47,7 +49,7 @@ async def listening(app: ASGIApp, host: str, port: int, patience: float = PATIEN
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=grace,
         server_header=False,
     )
     server = _Server(config)

@@ -72,7 +72,7 @@ class Tokens:
             claims = jwt.decode(token, key, algorithms=[_algorithm(key)]).claims
             rules.validate(claims)
             return Claims(str(claims["sub"]), str(claims["tenant"]))
-        except (JoseError, ValueError, KeyError) as error:
+        except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadToken(type(error).__name__) from None
 
     async def _signing_key(self) -> ECKey | RSAKey:

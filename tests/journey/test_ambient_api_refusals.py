@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,8 +13,14 @@ import httpx
 import pytest
 
 from adapters.database.database import Database
-from tests.ambient_service import VISIT, AmbientService, ambient_service, logged, pieces
+from service.ambient.app import create_ambient_app
+from service.api.serving import listening
+from service.errors import Retryable
+from service.settings import read_settings
+from tests.ambient_service import VISIT, AmbientService, ambient_service, logged, pieces, visit
 from tests.engines import AUDIO
+from tests.scratch import scratch_database
+from tests.served import request
 
 LIMIT = 20_000
 SAID = {"type": "transcript", "data": {"text": "I have a cough."}}
@@ -193,18 +200,73 @@ async def test_unknown_paths_templates_and_methods_are_refused_in_the_same_shape
     assert_refused(await service.http.put("interactions/"), 405)
 
 
+async def write_with_a_writer_that_raises(service: AmbientService, error: Exception) -> httpx.Response:
+    class Failing(type(service.rooms.writer)):  # type: ignore[misc]
+        def write(self, *given: Any) -> Any:
+            raise error
+
+    object.__setattr__(service.rooms, "writer", Failing())
+    return await service.http.post(f"interactions/{await service.interaction()}/documents/", json=DOCUMENT)
+
+
 async def test_a_failing_engine_is_a_500_that_tells_nothing(
     service: AmbientService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing(type(service.rooms.writer)):  # type: ignore[misc]
-        def write(self, *given: Any) -> Any:
-            raise RuntimeError("private words")
-
-    object.__setattr__(service.rooms, "writer", Failing())
-    path = f"interactions/{await service.interaction()}/documents/"
-    body = assert_refused(await service.http.post(path, json=DOCUMENT), 500, "A0010")
+    response = await write_with_a_writer_that_raises(service, RuntimeError("private words"))
+    body = assert_refused(response, 500, "A0010")
     assert "private" not in json.dumps(body)
     assert [(entry["event"], entry["request"]) for entry in logged(caplog)] == [("request_failed", body["requestid"])]
+
+
+@pytest.mark.parametrize(("after", "wait"), [(None, "5"), (7.2, "8")])
+async def test_what_may_pass_is_a_503_that_says_when_to_come_again(
+    service: AmbientService, caplog: pytest.LogCaptureFixture, after: float | None, wait: str
+) -> None:
+    response = await write_with_a_writer_that_raises(service, Retryable("engine_unavailable", "a detail", after))
+    body = assert_refused(response, 503, "about:blank")
+    assert response.headers["Retry-After"] == wait
+    assert body["detail"] == "come again later: engine_unavailable"
+    (entry,) = logged(caplog)
+    assert (entry["event"], entry["level"], entry["request"], entry["reason"]) == (
+        "request_failed",
+        "warning",
+        body["requestid"],
+        "engine_unavailable",
+    )
+
+
+async def test_a_database_that_cannot_be_written_to_is_a_503(tmp_path: Path) -> None:
+    settings = read_settings(database={"url": scratch_database(tmp_path)})
+    async with (
+        Database.connect(settings.database, patience=0.1) as database,
+        ambient_service(database, tmp_path / "blobs") as service,
+    ):
+        async with database.transaction():
+            response = await service.http.post("interactions/", json=visit())
+        assert assert_refused(response, 503)["detail"] == "come again later: database_unavailable"
+        await service.interaction()
+
+
+async def test_an_upload_that_the_stop_cuts_off_is_told_to_come_again(
+    service: AmbientService, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = f"/v2/interactions/{await service.interaction()}/recordings/"
+    async with listening(create_ambient_app(service.rooms), "127.0.0.1", 0, grace=0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(f"POST {path}", AUDIO[:1000], "Expect: 100-continue", length=len(AUDIO)))
+        await reader.readuntil(b"100 Continue\r\n\r\n")
+    head, body = (await reader.readuntil(b'"}')).split(b"\r\n\r\n")
+    writer.close()
+    status, *headers = head.decode().lower().split("\r\n")
+    assert status.split()[1] == "503"
+    assert {"connection: close", "retry-after: 5", "content-type: application/json"} <= set(headers)
+    answered = json.loads(body)
+    assert (answered["status"], answered["type"]) == (503, "about:blank")
+    assert f"x-request-id: {answered['requestid']}" in headers
+    assert [(entry["event"], entry["request"]) for entry in logged(caplog)] == [
+        ("request_cut_off", answered["requestid"])
+    ]
+    assert service.blobs_kept() == []
 
 
 async def test_the_request_id_of_the_caller_is_kept_when_it_is_plain(service: AmbientService) -> None:

@@ -74,7 +74,7 @@ async def ward(database: Database, folder: Path) -> Ward:
 
 async def test_a_transcript_left_behind_by_a_killed_process_is_resumed(database: Database, tmp_path: Path) -> None:
     here = await ward(database, tmp_path)
-    killed = await here.store.claim_transcript("killed", 0.0)
+    killed = await here.store.claim_transcript("killed", -1.0)
     assert killed
     async with here.recognisers():
         ended = await here.ended()
@@ -166,7 +166,7 @@ async def test_a_transcript_whose_recording_was_deleted_fails(database: Database
 async def test_a_transcript_that_keeps_killing_its_process_is_given_up(database: Database, tmp_path: Path) -> None:
     here = await ward(database, tmp_path)
     for _ in range(MAX_ATTEMPTS):
-        assert await here.store.claim_transcript("killed", 0.0)
+        assert await here.store.claim_transcript("killed", -1.0)
     async with here.recognisers():
         ended = await here.ended()
     assert (ended.status, ended.reason) == ("failed", "internal_error")

@@ -144,7 +144,7 @@ async def test_a_failure_is_found_by_its_request(
     owner: Owner, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with database.transaction() as connection:
-        await connection.execute(text("DROP TABLE ambient_documents"))
+        await connection.execute(text("UPDATE ambient_documents SET sections = 'no JSON'"))
     log = Log(capsys, "error")
     failed: httpx.Response = await owner.call("GET /interactions/{interaction}/documents")
     (line,) = log.lines("request_failed")

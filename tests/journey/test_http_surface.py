@@ -12,7 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, HTTPException
+from pydantic import SecretStr
 
+from service.api.events import events_router
 from service.events.delivery import Delivery
 from service.workflow.ports import PublishFailed
 from tests.journey.hospital import Hospital, Json, open_hospital
@@ -31,7 +34,7 @@ PATIENT = {"resourceType": "Patient", "id": "p1"}
 @asynccontextmanager
 async def http_of(hospital: Hospital, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=hospital.house.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://house.test", **options) as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", **options) as http:
         yield http
 
 
@@ -101,10 +104,6 @@ async def test_long_names_of_events_fit_through_the_broker() -> None:
         async def publish(self, body: bytes, **more: Any) -> None:
             sent.append(more)
 
-    from fastapi import FastAPI
-
-    from service.api.events import events_router
-
     async def everybody(_: Any) -> None: ...
 
     app = FastAPI()
@@ -159,6 +158,18 @@ async def test_a_signature_lets_a_sender_in_that_has_no_token(guarded: httpx.Asy
 
 async def test_a_signature_counts_for_its_own_body_alone(guarded: httpx.AsyncClient) -> None:
     answer = await guarded.post("/events", content=b"{}", headers={"X-Signature": signed(json.dumps(MEDIA).encode())})
+    assert answer.status_code == 401
+
+
+async def test_an_empty_key_signs_nothing() -> None:
+    async def nobody(_: Any) -> None:
+        raise HTTPException(401)
+
+    app = FastAPI()
+    app.include_router(events_router(None, "https://ehr.test", 10**6, SecretStr(""), nobody))  # type: ignore[arg-type]
+    body = json.dumps(MEDIA).encode()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as direct:
+        answer = await direct.post("/events", content=body, headers={"X-Signature": signed(body, "")})
     assert answer.status_code == 401
 
 
@@ -323,8 +334,6 @@ async def test_the_probes_of_a_house_at_work(hospital: Hospital, http: httpx.Asy
 
 
 async def test_metrics_are_served_while_the_database_is_down() -> None:
-    from fastapi import FastAPI
-
     from service.api.health import Health, health_router
 
     class Down:

@@ -70,7 +70,6 @@ async def test_a_token_of_the_issuer_opens_the_api_for_its_tenant(trusting: Trus
 
 TAKEN: list[tuple[dict[str, Any], str]] = [
     ({"aud": ["other", "ambient"]}, "clinic"),
-    ({"tenant": None}, "base"),
     ({"exp": NOW - 29}, "clinic"),
     ({"nbf": NOW + 29}, "clinic"),
 ]
@@ -93,13 +92,28 @@ NOT_TAKEN: list[dict[str, Any]] = [
     {"tenant": "no such name"},
     {"tenant": ["clinic"]},
     {"tenant": ""},
+    {"tenant": None},
     {"sub": None, "azp": None},
 ]
 
 
 async def test_what_is_not_taken(trusting: Trusting) -> None:
     for changes in NOT_TAKEN:
-        assert_unauthorized(await trusting.get(trusting.issuer.token(**changes)))
+        for tenant in ("clinic", "base"):
+            assert_unauthorized(await trusting.get(trusting.issuer.token(**changes), tenant))
+
+
+async def test_without_a_tenant_claim_every_token_belongs_to_the_default_tenant(
+    database: Database, tmp_path: Path
+) -> None:
+    issuer = OpenIdIssuer()
+    issuer.rotate("k1")
+    async with httpx.AsyncClient(transport=InProcess(issuer.app)) as http:
+        accepted = Issuer(issuer.url, "ambient", None, IssuerKeys(PublishedKeys(http, issuer.url)), lambda: NOW)
+        async with house(database, tmp_path, {}, issuer=accepted) as guarded:
+            for token in (issuer.token(), issuer.token(tenant=None)):
+                assert (await guarded.get(token, "base")).status_code == 200
+                assert (await guarded.get(token, "clinic")).status_code == 403
 
 
 def encoded(part: dict[str, Any]) -> str:
@@ -139,6 +153,13 @@ async def test_a_forged_token_is_unauthorized(trusting: Trusting) -> None:
     for kind in FORGED:
         for tenant in ("clinic", "base"):
             assert (await trusting.get(forged(trusting.issuer, kind), tenant)).status_code == 401, kind
+
+
+@pytest.mark.parametrize("header", [{"crit": 1}, {"crit": [{}]}, {"crit": None}, {"crit": ["exp"]}, {"b64": []}])
+async def test_a_header_of_the_wrong_kinds_is_unauthorized(trusting: Trusting, header: dict[str, Any]) -> None:
+    _, claims, signature = trusting.issuer.token().split(".")
+    odd = encoded({"alg": "RS256", "kid": "k1", **header})
+    assert_unauthorized(await trusting.get(f"{odd}.{claims}.{signature}"))
 
 
 SCOPES: list[tuple[dict[str, Any], int, int]] = [

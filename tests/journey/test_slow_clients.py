@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Annotated
 
 import pytest
@@ -82,6 +82,25 @@ async def test_a_request_that_does_not_arrive_in_time_is_ended(parts: list[bytes
         head, _, body = (await trickle(port, *parts, every=every, until=b'"}')).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert json.loads(body)["status"] == 408
+
+
+async def go_on_sending(writer: asyncio.StreamWriter) -> None:
+    for _ in range(20):
+        await asyncio.sleep(0.1)
+        writer.write(b"a")
+        await writer.drain()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\r\n", request("POST /audio", length=10)], ids=["none", "nonsense", "half"])
+async def test_whoever_keeps_the_connection_after_a_refusal_is_cut_off(sent: bytes) -> None:
+    async with impatient() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            writer.write(sent)
+            async with asyncio.timeout(3):
+                assert (await reader.read()).startswith(b"HTTP/1.1 40")
+            with pytest.raises(ConnectionError):
+                await go_on_sending(writer)
 
 
 async def test_an_upload_may_be_slow_as_long_as_it_comes_and_an_answer_as_long_as_it_is_made() -> None:

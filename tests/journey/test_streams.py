@@ -16,9 +16,9 @@ import pytest
 from fastapi import FastAPI
 
 from adapters.database.database import Database
-from service.ambient.streams import streams_router
+from service.ambient.streams import Admit, streams_router
 from service.api.serving import FRAME_LIMIT, listening
-from tests.ambient_service import ambient_service, visit
+from tests.ambient_service import ambient_service, logged, visit
 from tests.served import Served, served
 
 CLIENTS = {
@@ -166,6 +166,29 @@ async def test_an_open_websocket_does_not_hold_up_the_stop(http: aiohttp.ClientS
     assert time.monotonic() - began < 3
     assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
     await socket.close()
+
+
+async def broken(token: str, named: str | None) -> str:
+    raise RuntimeError("the database is gone")
+
+
+async def hanging(token: str, named: str | None) -> str:
+    await asyncio.sleep(60)
+    return "base"
+
+
+@pytest.mark.parametrize("admit", [broken, hanging])
+async def test_a_failure_is_logged_and_denied_so_that_nobody_connects_again(
+    http: aiohttp.ClientSession, database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, admit: Admit
+) -> None:
+    async with ambient_service(database, tmp_path / "blobs") as service:
+        app = FastAPI()
+        app.include_router(streams_router(service.rooms, admit, patience=0.2))
+        async with listening(app, "127.0.0.1", 0) as port:
+            path = f"/v2/interactions/{uuid4()}/streams"
+            heard, code = await said(http, f"http://127.0.0.1:{port}{path}", json.dumps(CONFIG))
+    assert_denied(heard, code, "the request could not be processed")
+    assert [line["event"] for line in logged(caplog)] == ["stream_failed"]
 
 
 async def test_whoever_sends_no_configuration_is_told_so_in_time(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -21,7 +22,7 @@ from service.api.tokens import Tokens
 from service.client_secrets import ScryptHash
 from service.errors import BadConfiguration
 from tests.ambient_service import logged
-from tests.journey.guarded_house import CLIENTS, TOKEN, House, house
+from tests.journey.guarded_house import CLIENTS, TOKEN, House, assert_unauthorized, house
 
 
 @pytest.fixture
@@ -85,10 +86,19 @@ async def test_all_pods_sign_with_the_key_that_was_kept_first(database: Database
     assert await SqlSigningKeys(database).propose({"kty": "EC"}) == kept
 
 
+CRITICAL: list[Any] = [1, None, [1], [{}]]
+HEADERS: list[Any] = [*({"alg": "ES256", "crit": crit} for crit in CRITICAL), {"alg": []}, ["alg"], "alg", 1]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+async def test_a_header_of_the_wrong_kinds_is_unauthorized(guarded: House, header: Any) -> None:
+    parts = (json.dumps(header).encode(), b'{"sub": "recorder"}', b"signature")
+    token = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    assert_unauthorized(await guarded.get(token))
+
+
 @pytest.mark.parametrize("kind", ["EC", "RSA", "JWK"])
 async def test_the_signing_key_may_come_from_a_file(database: Database, tmp_path: Path, kind: str) -> None:
-    import json
-
     from joserfc.jwk import ECKey, RSAKey
 
     file = tmp_path / "key"

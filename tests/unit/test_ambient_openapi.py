@@ -125,7 +125,7 @@ def test_refusals_are_described_as_they_are_given() -> None:
     for name, operation in operations():
         path, answers = name.split()[1], operation["responses"]
         if path.startswith("/v2/"):
-            assert {"400", "401", "403", "500"} <= set(answers), name
+            assert {"400", "401", "403", "500", "503"} <= set(answers), name
             assert ("404" in answers) == ("{" in path), name
             assert ("415" in answers) == ("application/json" in operation.get("requestBody", {}).get("content", {})), (
                 name
@@ -133,6 +133,8 @@ def test_refusals_are_described_as_they_are_given() -> None:
         if "401" in answers and "token" not in path:
             assert "content" not in answers["401"], name
             assert "WWW-Authenticate" in answers["401"]["headers"], name
+        if "security" in operation:
+            assert "issuer" not in answers["503"]["description"], f"{name}: it may be the database too"
         for status in {"429", "503"} & set(answers) if path not in ("/livez", "/readyz") else ():
             assert "Retry-After" in answers[status]["headers"], name
 

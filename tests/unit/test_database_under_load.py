@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,18 @@ from service.errors import Retryable
 from service.settings import read_settings
 
 
-@pytest.fixture
-async def narrow(tmp_path: Path) -> AsyncIterator[Database]:
-    """Two connections."""
-    settings = read_settings(database={"url": f"sqlite+aiosqlite:///{tmp_path}/a.db", "pool": 2})
-    async with Database.connect(settings.database) as database:
+@asynccontextmanager
+async def two_connections(folder: Path, **options: float) -> AsyncIterator[Database]:
+    settings = read_settings(database={"url": f"sqlite+aiosqlite:///{folder}/a.db", "pool": 2})
+    async with Database.connect(settings.database, **options) as database:
         async with database.transaction() as connection:
             await connection.execute(text("CREATE TABLE numbers (n INTEGER PRIMARY KEY, label TEXT)"))
+        yield database
+
+
+@pytest.fixture
+async def narrow(tmp_path: Path) -> AsyncIterator[Database]:
+    async with two_connections(tmp_path) as database:
         yield database
 
 
@@ -112,3 +117,42 @@ async def test_a_database_that_is_locked_elsewhere_may_be_tried_again(tmp_path: 
         await insert(narrow, (1, "late"))
     assert failure.value.reason == "database_unavailable"
     await insert(narrow, (1, "late"))
+
+
+async def test_one_process_at_a_time_is_told_that_it_is_the_only_one(tmp_path: Path, narrow: Database) -> None:
+    settings = read_settings(database={"url": f"sqlite+aiosqlite:///{tmp_path}/a.db"})
+    async with Database.connect(settings.database) as other:
+        with narrow.sole_process() as first, other.sole_process() as second:
+            assert (first, second) == (True, False)
+        with other.sole_process() as second:
+            assert second
+
+
+async def test_writers_behind_one_that_is_locked_out_give_up_together_and_not_one_after_another(tmp_path: Path) -> None:
+    async with two_connections(tmp_path, patience=0.2) as database:
+        with locked(tmp_path / "a.db"):
+            first = asyncio.create_task(insert(database, (0, "first")))
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(2):
+                waiting = (insert(database, (n, "late")) for n in range(1, 20))
+                failures = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {getattr(failure, "reason", failure) for failure in failures} == {"database_unavailable"}
+            assert not first.done()
+        await first
+        await insert(database, (1, "whole"))
+        assert await count(database) == 2
+
+
+@pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "gave up"])
+async def test_a_writer_that_left_the_line_holds_neither_place(tmp_path: Path, cancelled: bool) -> None:
+    """It has the lock by then, and waits for a connection."""
+    async with two_connections(tmp_path, patience=0.1) as database:
+        async with database.reading(), database.reading():
+            writer = asyncio.create_task(insert(database, (1, "late")))
+            await asyncio.sleep(0.01)
+            if cancelled:
+                writer.cancel()
+            with pytest.raises(asyncio.CancelledError if cancelled else Retryable):
+                await writer
+        await asyncio.gather(insert(database, (1, "whole")), insert(database, (2, "whole")))
+        assert await count(database) == 2

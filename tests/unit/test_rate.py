@@ -43,6 +43,7 @@ def test_so_many_keys_are_remembered_and_no_more() -> None:
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("", ""),
         ("testclient", "testclient"),
     ],

@@ -98,6 +98,10 @@ def test_how_a_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text
         ("AMBIENT_EHR__BASE_URL", SECRET), ("AMBIENT_ENGINE__URL", SECRET), ("AMBIENT_ENGINE__RECOGNISERS", SECRET), ("AMBIENT_LOG__LEVEL", SECRET),
         ("AMBIENT_API__CLIENTS", f"{{bad {SECRET}"), ("AMBIENT_API__CLIENTS", f'["{SECRET}"]'), ("AMBIENT_API__CLIENTS", f'{{"a": {{"sekret": "{SECRET}"}}}}'),
         ("AMBIENT_API__CLIENTS", f'{{"a": {{"secret": "{SECRET}", "scopes": ["{SECRET}"]}}}}'), ("AMBIENT_HTTP", SECRET), ("AMBIENT_EHR__AUTH", SECRET),
+        *(("AMBIENT_API__CLIENTS", text) for text in ('{"a": ""}', '{"a": {"secret": " "}}', f'{{"": "{SECRET}"}}', f'{{" ": "{SECRET}"}}')),
+        ("AMBIENT_API__CLIENTS", f'{{"a": {{"secret": "{SECRET}", "scopes": []}}}}'),
+        *((f"AMBIENT_API__{name}", text) for name in ("EVENTS_SECRET", "OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_TENANT_CLAIM") for text in ("", " ")),
+        *(("AMBIENT_HTTP__PUBLIC_URL", text) for text in ("", SECRET, f"ftp://{SECRET}", f"//{SECRET}")),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_one_line_that_names_the_variable_and_never_the_value(
@@ -128,6 +132,13 @@ def test_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert settings.api.clients["a"].scopes == ["ambient"]
     assert settings.api.clients["b"].scopes == ["operations"]
     assert SECRET not in repr(settings)
+
+
+def test_an_empty_file_is_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n")
+    monkeypatch.setenv("AMBIENT_API__EVENTS_SECRET_FILE", str(tmp_path / "secret"))
+    with pytest.raises(BadConfiguration, match=r"^AMBIENT_API__EVENTS_SECRET: must not be empty$"):
+        read_settings()
 
 
 def test_a_folder_of_secrets_yields_to_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -232,6 +243,12 @@ def test_an_issuer_counts_as_authentication(url: str) -> None:
 def test_an_issuer_that_others_could_stand_in_for_is_refused(url: str, audience: str | None, words: str) -> None:
     with pytest.raises(BadConfiguration, match=words):
         refuse_unsafe(read_settings(api={"oidc_issuer": url, "oidc_audience": audience}), "serve")
+
+
+@pytest.mark.parametrize("name", ["oidc_audience", "oidc_tenant_claim"])
+def test_what_belongs_to_an_issuer_is_refused_without_one(name: str) -> None:
+    with pytest.raises(BadConfiguration, match="AMBIENT_API__OIDC_ISSUER"):
+        refuse_unsafe(read_settings(api={"clients": {"a": "s"}, name: "ambient"}), "serve")
 
 
 def test_the_sandbox_can_be_refused_on_loopback_too() -> None:
