@@ -201,10 +201,6 @@ async def test_a_document_that_must_not_be_retained_is_answered_and_not_stored(
     assert len((await service.http.get(path)).json()["data"]) == kept
 
 
-async def test_a_template_key_wins_whatever_stands_beside_it(service: AmbientService, path: str) -> None:
-    assert (await written(service, path, template={"sections": []}))["templateRef"] == "corti-soap"
-
-
 async def test_a_document_does_not_grow_without_end(service: AmbientService, path: str) -> None:
     document = await written(service, path)
     long = [{"key": f"more-{number}", "text": "a" * 100_000} for number in range(10)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -133,14 +133,6 @@ class CreateDocument(Asked):
     documentation_mode: Literal["global_sequential", "routed_parallel"] | None = Field(
         None, description="taken; changes nothing with the embedded writer", examples=["global_sequential"]
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _key_wins(cls, asked: Any) -> Any:
-        """Whatever stands in `template` beside it."""
-        if isinstance(asked, dict) and isinstance(asked.get("templateKey"), str):
-            return {name: value for name, value in asked.items() if name != "template"}
-        return asked
 
     @model_validator(mode="after")
     def _some_template(self) -> CreateDocument:
