@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.database.ambient_tables import documents, interactions, recordings, transcripts
 from adapters.database.database import Database
 from adapters.database.given_facts import SqlFacts
+from adapters.database.schema import values_of
 from adapters.database.transcript_queue import SqlTranscriptQueue, from_row, row_of
 from adapters.database.uploads import SqlUploads
 from service.ambient.store import (
@@ -128,7 +129,7 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
         return await self._delete(transcripts, interaction, transcript)
 
     async def add_document(self, document: StoredDocument) -> bool:
-        return await self._add(documents, _row(document))
+        return await self._add(documents, values_of(document))
 
     async def list_documents(self, interaction: str) -> list[StoredDocument]:
         return [_document(row) for row in await self._all(documents, StoredDocument, interaction)]
@@ -147,7 +148,7 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
             if row is None:
                 return None
             changed = change(_document(row))
-            await connection.execute(update(documents).where(*mine).values(_row(changed)))
+            await connection.execute(update(documents).where(*mine).values(values_of(changed)))
         return changed
 
     async def delete_document(self, interaction: str, document: str) -> bool:
@@ -182,13 +183,9 @@ class SqlAmbientStore(SqlTranscriptQueue, SqlFacts, SqlUploads):
         return done.rowcount == 1
 
 
-def _row(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__slots__}
-
-
 def _interaction_row(interaction: Interaction) -> dict[str, Any]:
     """With the columns that are there to be searched."""
-    return _row(interaction) | {
+    return values_of(interaction) | {
         "patient_identifier": interaction.patient.get("identifier", ""),
         "encounter_status": interaction.encounter["status"],
         "encounter_identifier": interaction.encounter["identifier"],

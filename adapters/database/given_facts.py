@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from adapters.database.ambient_tables import facts
 from adapters.database.database import Database
+from adapters.database.schema import values_of
 from service.ambient.store import StoredFact
 
 
@@ -24,7 +23,7 @@ class SqlFacts:
         """All or none; False when the interaction is gone."""
         try:
             async with self._facts.transaction() as connection:
-                await connection.execute(insert(facts), [_row(fact) for fact in added])
+                await connection.execute(insert(facts), [values_of(fact) for fact in added])
         except IntegrityError:
             return False
         return True
@@ -32,7 +31,7 @@ class SqlFacts:
     async def list_facts(self, interaction: str) -> list[StoredFact]:
         statement = select(facts).where(facts.c.interaction_id == interaction).order_by(facts.c.created_at, facts.c.id)
         async with self._facts.reading() as connection:
-            return [_fact(row) for row in (await connection.execute(statement)).mappings()]
+            return [StoredFact(**row) for row in (await connection.execute(statement)).mappings()]
 
     async def change_facts(
         self, interaction: str, changes: Mapping[str, Callable[[StoredFact], StoredFact]]
@@ -42,18 +41,10 @@ class SqlFacts:
         # in the order of their ids, so that two requests never wait for each other
         found = select(facts).where(*mine).order_by(facts.c.id).with_for_update()
         async with self._facts.transaction() as connection:
-            rows = {row["id"]: _fact(row) for row in (await connection.execute(found)).mappings()}
+            rows = {row["id"]: StoredFact(**row) for row in (await connection.execute(found)).mappings()}
             if len(rows) < len(changes):
                 return None
             changed = [change(rows[fact]) for fact, change in changes.items()]
             for fact in changed:
-                await connection.execute(update(facts).where(facts.c.id == fact.id).values(_row(fact)))
+                await connection.execute(update(facts).where(facts.c.id == fact.id).values(values_of(fact)))
         return changed
-
-
-def _row(fact: StoredFact) -> dict[str, Any]:
-    return {name: getattr(fact, name) for name in StoredFact.__slots__}
-
-
-def _fact(row: RowMapping) -> StoredFact:
-    return StoredFact(**row)

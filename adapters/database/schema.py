@@ -67,3 +67,8 @@ def _postgresql_clock(element: clock, compiler: SQLCompiler, **kw: Any) -> str:
 def _sqlite_clock(element: clock, compiler: SQLCompiler, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', CAST({seconds} AS TEXT) || ' seconds')"
+
+
+def values_of(item: Any) -> dict[str, Any]:
+    """The fields of a dataclass with slots, for a table whose columns have their names."""
+    return {name: getattr(item, name) for name in item.__slots__}

@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 
 from adapters.database.ambient_tables import transcripts
 from adapters.database.database import Database
-from adapters.database.schema import clock
+from adapters.database.schema import clock, values_of
 from service.ambient.ports import Segment
 from service.ambient.store import Claim, StoredTranscript
 
@@ -77,7 +77,7 @@ def _held(claim: Claim) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 def row_of(transcript: StoredTranscript) -> dict[str, Any]:
     return {
-        **{name: getattr(transcript, name) for name in StoredTranscript.__slots__},
+        **values_of(transcript),
         "participants": None if transcript.participants is None else list(transcript.participants),
         "segments": [asdict(segment) for segment in transcript.segments],
     }

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.database.ambient_tables import recordings, uploads
 from adapters.database.database import Database
-from adapters.database.schema import clock
+from adapters.database.schema import clock, values_of
 from service.ambient.store import StoredRecording
 
 
@@ -27,13 +27,12 @@ class SqlUploads:
 
     async def add_recording(self, recording: StoredRecording) -> bool:
         """Ends its upload in the same commit. False when that was given up, or the interaction is gone."""
-        row = {name: getattr(recording, name) for name in StoredRecording.__slots__}
         under_way = (uploads.c.recording_id == recording.id, uploads.c.given_up == false())
         try:
             async with self._uploads.transaction() as connection:
                 if (await connection.execute(delete(uploads).where(*under_way))).rowcount == 0:
                     return False
-                await connection.execute(insert(recordings).values(row))
+                await connection.execute(insert(recordings).values(values_of(recording)))
         except IntegrityError:
             return False
         return True

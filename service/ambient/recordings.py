@@ -62,14 +62,17 @@ async def _recorded(rooms: AmbientRooms, interaction: Interaction, request: Requ
         blob = await rooms.blobs.write(audio_key(recording), audio, rooms.audio_max)
         facts = await _probed(rooms, recording)
     except BaseException:
-        await rooms.blobs.delete(audio_key(recording))
-        await rooms.store.end_upload(recording)
+        await _discard(rooms, recording)
         raise
     if not await rooms.store.add_recording(_row(interaction, recording, blob, facts, request)):
-        await rooms.blobs.delete(audio_key(recording))
-        await rooms.store.end_upload(recording)
+        await _discard(rooms, recording)
         raise no_interaction()
     return RecordingCreated(recording_id=recording, channels=facts.channels, duration_ms=facts.duration_ms)
+
+
+async def _discard(rooms: AmbientRooms, recording: str) -> None:
+    await rooms.blobs.delete(audio_key(recording))
+    await rooms.store.end_upload(recording)
 
 
 async def _probed(rooms: AmbientRooms, recording: str) -> AudioFacts:

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from service.ambient.fact_groups import FACT_GROUPS
+from service.ambient.wire.values import LANGUAGE_TAG
 from service.errors import BadConfiguration
 
 _BUNDLED = Path(__file__).parent / "templates"
@@ -62,9 +63,6 @@ class Template:
     description: str
     sections: tuple[Section, ...]
     languages: tuple[str, ...]
-
-
-LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
 
 class Templates:

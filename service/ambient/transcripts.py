@@ -30,6 +30,7 @@ from service.ambient.wire.transcripts import (
     TranscriptResponse,
     TranscriptStatus,
 )
+from service.ambient.wire.values import LANGUAGE_TAG
 
 router = Described(tags=["transcripts"])
 
@@ -41,7 +42,6 @@ _CREATED: dict[int | str, dict[str, Any]] = {
     202: {"model": TranscriptResponse, "description": "asked for with `async`: not heard yet", "headers": _LOCATION},
 }
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SAMPLE = 200
 _LOOK_EVERY = 1.0
 
@@ -139,7 +139,7 @@ async def _checked_language(transcriber: Transcriber, asked: CreateTranscript) -
     if len(channels) != len(set(channels)):
         raise ApiError(400, BAD_REQUEST, "participants name a channel twice")
     given = asked.primary_language
-    if _LANGUAGE.fullmatch(given):
+    if re.fullmatch(LANGUAGE_TAG, given):
         for language in (given, given.split("-")[0].lower()):
             if await asyncio.to_thread(transcriber.supports, language):
                 return language

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([Tt ].*)?", re.DOTALL)
+LANGUAGE_TAG = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+"""As much of BCP 47 as languages and regions need."""
+
 LONGEST_IDENTIFIER = 255
 """Characters. An identifier is searched for, and no index of PostgreSQL takes more than 2,700 bytes."""
 
