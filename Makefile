@@ -4,9 +4,10 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do $$p -c '
 BIN := .venv/bin
 UV := $(BIN)/uv pip install -q --python $(BIN)/python
 FAST := -m "not slow"
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-fast check bench fix generate lock clean
+.PHONY: help setup demo run test test-fast test-faults check bench fix generate lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r t d; do printf '  make %-18s %s\n' "$$t" "$$d"; done
@@ -32,10 +33,14 @@ test: .venv/.done ## every test: unit and journey, then speech, chart, and integ
 	$(BIN)/python -m tests.nodes.install
 	@$(BIN)/python -m pytest --collect-only -qq tests > .venv/collected || { cat .venv/collected; exit 1; } # compiles once what each worker would
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
-	$(BIN)/python -m pytest tests/integration tests/deploy tests/unit tests/journey -m "slow or integration or deploy"
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/integration tests/deploy tests/unit tests/journey -m "slow or integration or deploy"
 
 test-fast: .venv/.done ## unit and journey tests alone
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
+
+test-faults: .venv/.done ## the long fault runs: storm, EHR outage, fuzz, state machine; SECONDS (600) of storm, and the time to come to rest
+	$(BIN)/python -m tests.nodes.install
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults
 
 check: .venv/.done ## lint, format, types, import contracts, chart, stale generated files
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from http.client import HTTPException
 
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
-from service.main import Opening
+from service.opening import Opening
 from service.settings import Settings, ehr_name
 from service.telemetry import describe
 from service.unsafe_settings import refuse_unknown, refuse_unsafe
@@ -87,8 +87,14 @@ async def _database(opening: Opening) -> str:
 
 
 async def _broker(opening: Opening) -> str:
-    await opening.broker()
-    return "embedded" if opening.settings.broker.url.startswith("memory:") else "RabbitMQ answers, topology as expected"
+    broker = await opening.broker()
+    if missing := await broker.lacks():
+        raise BadConfiguration(f"RabbitMQ answers, but {'; '.join(missing)}")
+    if opening.settings.broker.url.startswith("memory:"):
+        return "embedded"
+    if opening.settings.broker.declare:
+        return "RabbitMQ answers, took our exchanges and queues; a policy over them cannot be seen (docs/topology.md)"
+    return "RabbitMQ answers, exchanges and queues are there; arguments and policies cannot be seen (docs/topology.md)"
 
 
 async def _blobs(opening: Opening) -> str:

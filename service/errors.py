@@ -50,22 +50,27 @@ class NotYet(AmbientFhirError):
 
 
 class Retryable(AmbientFhirError):
-    """The other side failed in a way that may pass. `after` is its own wish in seconds (Retry-After), else None."""
+    """The other side failed in a way that may pass. `after` is its own wish in seconds (Retry-After), else None.
 
-    def __init__(self, reason: str, detail: str = "", after: float | None = None) -> None:
+    `parked` names the destination (`ehr`, `engine`) that is left alone for now, so that nothing was even sent to it.
+    """
+
+    def __init__(self, reason: str, detail: str = "", after: float | None = None, parked: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.after = after
+        self.parked = parked
 
 
 class NeedsPerson(AmbientFhirError):
-    """The visit cannot go on without a person; `detail` says what they can do."""
+    """The visit cannot go on without a person; `detail` says what they can do. `alarm`: a note may be in a wrong chart."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", alarm: bool = False) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+        self.alarm = alarm
 
 
 class IssuerUnavailable(AmbientFhirError):
@@ -74,6 +79,10 @@ class IssuerUnavailable(AmbientFhirError):
 
 class LostLease(AmbientFhirError):
     """Another runner holds the visit now; whatever this one still wants to write must not be written."""
+
+
+class NotDiscarded(AmbientFhirError):
+    """The visit cannot be discarded as it is now; the text says why."""
 
 
 class BadAudio(AmbientFhirError):

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 import structlog
 
 from service.api.serving import listening, until_told_to_stop
-from service.main import Role, open_house
+from service.main import open_house
+from service.opening import Role
 from service.settings import Settings
 
 log = structlog.get_logger()

@@ -35,6 +35,7 @@ from service.variables import Variables, refuse_misspelt
 
 SANDBOX_PATH = "/sandbox/fhir/R4"
 DEFAULT_TENANT = "base"
+LONGEST_TEMPLATE_KEY = 128
 TENANT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -139,7 +140,9 @@ class Engine(Section):
     client_id: str | None = Field(None, description="client credentials for a remote engine")
     client_secret: SecretStr | None = Field(None, description="client credentials for a remote engine")
     token_url: str | None = Field(None, description="token endpoint of a remote engine")
-    timeout: Seconds = Field(60.0, gt=0, description="longest wait for one answer of the engine")
+    timeout: Seconds = Field(
+        30.0, gt=0, description="longest wait for one answer of the engine; never more than half of the worker's lease"
+    )
     participants: Words = Field(
         ["doctor", "patient"], description="who speaks on each channel of a two-channel recording"
     )
@@ -169,7 +172,9 @@ class Ehr(Section):
     )
     profile: str = Field("us-core", description="what the EHR's DocumentReference must look like: `us-core`, `r4`")
     auth: EhrAuth = EhrAuth()
-    timeout: Seconds = Field(30.0, gt=0, description="longest wait for one answer of the EHR")
+    timeout: Seconds = Field(
+        30.0, gt=0, description="longest wait for one answer of the EHR; never more than half of the worker's lease"
+    )
     audio_hosts: Words = Field(
         [], description="further hosts that audio may be fetched from: `host` for the scheme's own port, or `host:port`"
     )
@@ -195,6 +200,16 @@ class Notes(Section):
         False, description="with `media_completed`: draft for a Media that names no Encounter"
     )
     language: str = Field("en", description="BCP 47 language of recordings and notes")
+
+    @field_validator("templates")
+    @classmethod
+    def _once_each(cls, templates: list[str]) -> list[str]:
+        """A key is part of the names of its steps, and of the note's identifier."""
+        if len(set(templates)) < len(templates):
+            raise ValueError("name each template once")
+        if any(len(key) > LONGEST_TEMPLATE_KEY for key in templates):
+            raise ValueError(f"a template key has at most {LONGEST_TEMPLATE_KEY} characters")
+        return templates
 
 
 class ApiClient(Section):

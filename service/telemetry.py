@@ -25,7 +25,7 @@ LOGGED = frozenset({
     "delivery", "events", "resource_type", "resource_id", "version", "operation", "routing_key", "size", "shape",
     "interaction", "recording", "transcript", "document", "template", "reference", "progress",
     "request", "method", "path", "status", "client", "tenant", "upstream", "code",
-    "role", "host", "port", "url", "database", "broker", "engine", "ehr", "queue", "count", "detail", "revision",
+    "role", "host", "port", "url", "database", "broker", "engine", "ehr", "destination", "queue", "count", "detail", "revision",
 })
 # fmt: on
 
@@ -44,11 +44,15 @@ STEP_SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )  # fmt: skip
 STEPS_ADOPTED = Counter("ambient_step_adopted", "Earlier effects found by looking before repeating", ["step"])
+ORPHANS = Counter("ambient_orphans", "Remote resources that no step knew, deleted", ["kind"])
 LEASES_LOST = Counter("ambient_lease_lost", "Visits taken over by another runner while this one worked")
 VISITS = Gauge("ambient_workflows", "Visits by state", ["state"])
 OLDEST_DUE = Gauge("ambient_workflow_oldest_due_seconds", "Age of the oldest visit that is due and not being worked")
 WRONG_CHART = Counter("ambient_subject_mismatch", "Visits stopped because recording and visit name different patients")
+CANARY_SECONDS = Gauge("ambient_canary_seconds", "Time the last canary took from its publish to its intake")
 CONSUMER_UP = Gauge("ambient_amqp_consumer_up", "1 while the consumer is known to receive")
+PUBLISHER_UP = Gauge("ambient_amqp_publisher_up", "1 while the connection that publishes is open")
+DESTINATION_PARKED = Gauge("ambient_destination_parked", "1 while a destination is left alone", ["destination"])
 HTTP_SECONDS = Histogram(
     "ambient_http_client_request_duration_seconds", "Outgoing requests", ["upstream", "code"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),

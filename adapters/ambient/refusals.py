@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from service.errors import NeedsPerson, Retryable
+from service.workflow.destinations import Call
 from service.workflow.retry_after import retry_after
 
 _PASSING = frozenset({408, 425, 429})
@@ -25,6 +26,20 @@ def no_answer_is_retryable() -> Iterator[None]:
         raise Retryable("engine_timeout") from None
     except (httpx.RequestError, httpx.StreamError) as error:
         raise Retryable("engine_unreachable", type(error).__name__) from None
+
+
+@contextmanager
+def failing(call: Call, request: httpx.Request) -> Iterator[None]:
+    """Tells the destination that `request` got no answer. Of another one, for a token, it says nothing."""
+    try:
+        yield
+    except TimeoutError:
+        call.unanswered(no_connection=False)
+        raise
+    except httpx.RequestError as error:
+        if error.request is request:
+            call.unanswered(no_connection=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout))
+        raise
 
 
 def refusal(response: httpx.Response) -> Retryable | NeedsPerson:

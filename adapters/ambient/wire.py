@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from adapters.ambient.refusals import unreadable
 from service.workflow.ports import Document, NoteSection, Transcript
 
 _SEGMENT = ("text", "channel", "participant", "speakerId", "start", "end", "id", "role")
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 @contextmanager
@@ -52,8 +54,13 @@ def transcript(body: Mapping[str, Any]) -> Transcript:
             segments=tuple(body.get("transcripts") or ()) if status == "completed" else (),
             roles={int(role["channel"]): str(role["role"]) for role in roles},
             progress=body.get("progress"),
-            reason=body.get("reason"),
+            reason=_code(body.get("reason")),
         )
+
+
+def _code(reason: object) -> str | None:
+    """Free text may be what somebody said, and this is logged and shown."""
+    return reason if isinstance(reason, str) and _CODE.fullmatch(reason) else None
 
 
 def document(body: Mapping[str, Any], template: str | None = None) -> Document:

@@ -14,12 +14,18 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from adapters.database.pooler import heed_pooler
 from service.errors import BadConfiguration, Retryable
 from service.settings import Database as DatabaseSettings
+from service.stopping import ended
 
 _READING = {"ambient_reading": True}
 _PATIENCE = 30.0
-"""Seconds until waiting for the write lock and a connection is given up. SQLite itself waits as long for other processes."""
+"""Seconds until waiting for the write lock and a connection is given up, and as many again for all that is done with it.
+SQLite itself waits as long for other processes."""
+_CONNECT_WITHIN = 10.0
+_CLOSE_WITHIN = 2.0
+"""Seconds. A server that hangs is left to find out by itself."""
 
 
 class Database:
@@ -43,7 +49,7 @@ class Database:
         try:
             yield cls(engine, settings.pool, patience)
         finally:
-            await engine.dispose()
+            await ended(asyncio.create_task(engine.dispose()), within=_CLOSE_WITHIN)
 
     @property
     def dialect(self) -> str:
@@ -59,24 +65,39 @@ class Database:
 
         Raises Retryable `database_unavailable`, as `reading` and `migrate` do.
         """
-        with _unavailable_is_retryable():
-            async with self._held(self._writing, self._turns), self._engine.begin() as connection:
-                yield connection
+        with _failure_is_retryable():
+            async with self._in_time(), AsyncExitStack() as held:
+                yield await self._enter(held, self._engine.begin(), self._writing, self._turns)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads outside a transaction: each statement sees what is committed at its start."""
-        with _unavailable_is_retryable():
-            async with self._held(self._turns), self._reader.connect() as connection:
-                yield connection
+        with _failure_is_retryable():
+            async with self._in_time(), AsyncExitStack() as held:
+                yield await self._enter(held, self._reader.connect(), self._turns)
 
     @asynccontextmanager
-    async def _held(self, *places: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
+    async def _in_time(self) -> AsyncIterator[None]:
+        """A server that hangs holds nobody for ever: cut off, a connection is closed. In SQLite no server can hang."""
+        try:
+            async with asyncio.timeout(None if self.is_sqlite else 2 * self._patience) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Retryable("database_unavailable", "TimeoutError") from error
+
+    async def _enter(
+        self,
+        held: AsyncExitStack,
+        connection: AbstractAsyncContextManager[AsyncConnection],
+        *places: AbstractAsyncContextManager[None],
+    ) -> AsyncConnection:
+        with _unreachable_is_retryable():
             async with asyncio.timeout(self._patience):
                 for place in places:
                     await held.enter_async_context(place)
-            yield
+            return await held.enter_async_context(connection)
 
     @contextmanager
     def sole_process(self) -> Iterator[bool]:
@@ -99,13 +120,19 @@ class Database:
         """Brings the schema to this version; safe to run from several processes at once."""
         from adapters.database.migrate import migrate
 
-        with _unavailable_is_retryable():
+        with _failure_is_retryable(), _unreachable_is_retryable():
             await migrate(self._engine)
+
+    def told_of_due(self, wake: asyncio.Event) -> AbstractAsyncContextManager[None]:
+        """Until left, `wake` is set at once when any process makes a visit due; SQLite's one process sets its own."""
+        from adapters.database.listening import Listener
+
+        return nullcontext() if self.is_sqlite else Listener.running(self._engine, wake)
 
 
 @contextmanager
-def _unavailable_is_retryable() -> Iterator[None]:
-    """A lost connection, a failover, a deadlock's victim or a full pool may pass; a wrong statement or value may not."""
+def _failure_is_retryable() -> Iterator[None]:
+    """A lost connection, a failover, or a deadlock's victim may pass; a wrong statement or value may not."""
     try:
         yield
     except DBAPIError as error:
@@ -113,6 +140,13 @@ def _unavailable_is_retryable() -> Iterator[None]:
             raise
         cause = getattr(error.orig, "__cause__", None) or error.orig
         raise Retryable("database_unavailable", type(cause).__name__) from error
+
+
+@contextmanager
+def _unreachable_is_retryable() -> Iterator[None]:
+    """Around the way to a connection alone: an OSError of the caller, once it has one, is not the database's."""
+    try:
+        yield
     except (PoolTimeout, OSError) as error:
         raise Retryable("database_unavailable", type(error).__name__) from error
 
@@ -127,7 +161,10 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def _engine(url: URL, pool: int) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_size=pool, max_overflow=0, pool_pre_ping=False, hide_parameters=True)
+        within = {} if "timeout" in url.query else {"timeout": _CONNECT_WITHIN}
+        engine = create_async_engine(url, pool_size=pool, max_overflow=0, hide_parameters=True, connect_args=within)
+        heed_pooler(engine.sync_engine)
+        return engine
     if url.database and url.database != ":memory:":
         _make_folder(Path(url.database).parent)
     how = {"timeout": 30}

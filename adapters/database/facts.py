@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, null, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, case, exists, func, insert, null, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.database.listening import announce
 from adapters.database.schema import clock
 from adapters.database.workflow_tables import facts, steps, visits
 from service.workflow.visit import Fact, is_newer, meaning, visit_id
@@ -84,11 +85,15 @@ async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:
             state=case((held, visits.c.state), (to_do, "waiting"), else_="done"),
             reason=case((~to_do, "no_recording"), (no_longer, null()), else_=visits.c.reason),
             attempts=0,
+            waiting_on=null(),
             updated_at=clock(),
         )
     )
-    due = await connection.execute(select(visits.c.id).where(visits.c.id.in_(ids), visits.c.next_at.is_not(None)))
-    return [row[0] for row in due]
+    woken = select(visits.c.id).where(visits.c.id.in_(ids), visits.c.next_at.is_not(None))
+    due = [row[0] for row in await connection.execute(woken)]
+    if due:
+        await announce(connection)
+    return due
 
 
 def as_fact(row: Any) -> Fact:
@@ -120,13 +125,13 @@ async def _ensure_visit(connection: AsyncConnection, ehr: str, key: str) -> None
         "revision": 0,
         "attempts": 0,
     }
-    await connection.execute(_insert(connection)(visits).values(values).on_conflict_do_nothing())
+    await connection.execute(insert_into(connection, visits).values(values).on_conflict_do_nothing())
 
 
-def _insert(connection: AsyncConnection) -> Any:
+def insert_into(connection: AsyncConnection, table: Table) -> Any:
     """The dialect's own INSERT, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as dialect_insert
     else:
         from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
-    return dialect_insert
+    return dialect_insert(table)

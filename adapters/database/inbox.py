@@ -19,6 +19,10 @@ from service.events.event import Event
 from service.workflow.ports import Stored
 from service.workflow.visit import Fact
 
+_AT_ONCE = 50
+"""Events in one commit. A Bundle may bring thousands: in one commit their locks would keep everybody else from writing
+for minutes, and PostgreSQL has room for some six thousand of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SqlInbox:
@@ -27,6 +31,16 @@ class SqlInbox:
     database: Database
 
     async def store(self, delivery: Delivery, events_in: Sequence[Event], ehr: str) -> Stored:
+        ident = str(uuid.uuid4())
+        stored, conflicts, woken = 0, 0, set[str]()
+        for start in range(0, len(events_in), _AT_ONCE):
+            part = await self._store(None if stored else delivery, ident, events_in[start : start + _AT_ONCE], ehr)
+            stored, conflicts = stored + part.stored, conflicts + part.conflicts
+            woken.update(part.woken)
+        return Stored(stored, len(events_in) - stored, conflicts, sorted(woken))
+
+    async def _store(self, unkept: Delivery | None, ident: str, events_in: Sequence[Event], ehr: str) -> Stored:
+        """`unkept` is the delivery, until it is kept under the name `ident` with the first of its events."""
         async with self.database.transaction() as connection:
             own = dict(
                 zip(
@@ -34,15 +48,14 @@ class SqlInbox:
                 )
             )
             fresh, conflicts = await _unknown(connection, events_in)
-            if not fresh:
-                return Stored(0, len(events_in), 0, [])
-            delivery_id = await _keep(connection, delivery)
+            if fresh and unkept:
+                await _keep(connection, unkept, ident)
             woken = []
             for event in fresh:
                 visit = own[id(event)]
-                await connection.execute(insert(events).values(_event_row(event, delivery_id, visit)))
+                await connection.execute(insert(events).values(_event_row(event, ident, visit)))
                 woken += await put_fact(connection, ehr, visit, _fact(event))
-            return Stored(len(fresh), len(events_in) - len(fresh), conflicts, sorted(set(woken)))
+            return Stored(len(fresh), len(events_in) - len(fresh), conflicts, woken)
 
     async def store_dead(self, delivery: Delivery, reason: str, detail: str) -> str:
         sha256 = hashlib.sha256(delivery.body).hexdigest()
@@ -52,13 +65,15 @@ class SqlInbox:
             "headers": {_stored(name): _stored(value) for name, value in delivery.headers.items()},
             "sha256": sha256, "body": delivery.body,
         }  # fmt: skip
+        # equal bodies may be different events: routing key, content type and headers say what happened
+        envelope = [row["routing_key"], row["content_type"], row["headers"]]
         async with self.database.transaction() as connection:
-            known = select(dead_letters.c.id).where(
-                dead_letters.c.sha256 == sha256, dead_letters.c.state == "open", dead_letters.c.reason == reason
-            )
-            found = (await connection.execute(known)).scalar()
-            if found:
-                return str(found)
+            known = select(
+                dead_letters.c.id, dead_letters.c.routing_key, dead_letters.c.content_type, dead_letters.c.headers
+            ).where(dead_letters.c.sha256 == sha256, dead_letters.c.state == "open", dead_letters.c.reason == reason)
+            for ident, *found in await connection.execute(known):
+                if found == envelope:
+                    return str(ident)
             await connection.execute(insert(dead_letters).values(row))
         return str(row["id"])
 
@@ -82,15 +97,13 @@ async def _unknown(connection: AsyncConnection, events_in: Sequence[Event]) -> t
     return fresh, conflicts
 
 
-async def _keep(connection: AsyncConnection, delivery: Delivery) -> str:
-    ident = str(uuid.uuid4())
+async def _keep(connection: AsyncConnection, delivery: Delivery, ident: str) -> None:
     await connection.execute(
         insert(deliveries).values(
             id=ident, transport=delivery.transport, routing_key=_stored(delivery.routing_key), content_type=_stored(delivery.content_type),
             sha256=hashlib.sha256(delivery.body).hexdigest(), body=delivery.body,
         )
     )  # fmt: skip
-    return ident
 
 
 def _claim(event: Event) -> Claim:

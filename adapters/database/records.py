@@ -7,16 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, null, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, null, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
+from adapters.database.listening import announce
 from adapters.database.schema import clock
-from adapters.database.visits import load_facts, load_steps, seconds_since
+from adapters.database.steps import load_steps
+from adapters.database.visits import load_facts, load_visit, seconds_since
 from adapters.database.workflow_tables import dead_letters, events, visits
+from service.errors import NotDiscarded
 from service.events.delivery import Delivery
+from service.workflow.visit import Visit
 
 Row = dict[str, Any]
+
+_LISTED = [column for column in dead_letters.c if column is not dead_letters.c.body]
+"""Without bodies: a page of letters may be half a gigabyte."""
+
+
+_AFRESH: dict[str, Any] = {
+    "reason": null(), "detail": null(), "waiting_for": null(), "waiting_since": null(), "waiting_on": null(), "attempts": 0
+}  # fmt: skip
+"""Of a visit that no longer waits for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,12 @@ class SqlVisitRecords:
 
     database: Database
 
-    async def list_visits(self, state: str | None, limit: int, before: datetime | None) -> list[Row]:
-        query = select(visits).order_by(visits.c.updated_at.desc()).limit(limit)
+    async def list_visits(
+        self, state: str | None, limit: int, before: datetime | None, before_id: str | None = None
+    ) -> list[Row]:
+        query = _page(select(visits), visits.c.updated_at, visits.c.id, before, before_id).limit(limit)
         if state:
             query = query.where(visits.c.state == state)
-        if before:
-            query = query.where(visits.c.updated_at < before)
         async with self.database.reading() as connection:
             return [_visit_row(row) for row in (await connection.execute(query)).mappings()]
 
@@ -49,15 +62,38 @@ class SqlVisitRecords:
                 "events": await _events(connection, row["id"]),
             }
 
+    async def find_visit(self, visit: str) -> Visit | None:
+        async with self.database.reading() as connection:
+            ident = (await connection.execute(select(visits.c.id).where(_named(visit)))).scalar()
+            return await load_visit(connection, ident) if ident else None
+
     async def retry_visit(self, visit: str) -> bool:
         async with self.database.transaction() as connection:
             changed = await connection.execute(
                 update(visits).where(_named(visit)).values(
-                    next_at=clock(), reason=null(), detail=null(), waiting_for=null(), waiting_since=null(), attempts=0,
-                    revision=visits.c.revision + 1, state="waiting", updated_at=clock(),
+                    next_at=clock(), **_AFRESH, revision=visits.c.revision + 1,
+                    state=case((_held(), visits.c.state), else_="waiting"), updated_at=clock(),
                 )
             )  # fmt: skip
+            await announce(connection)
             return changed.rowcount > 0
+
+    async def discard_visit(self, visit: str) -> None:
+        async with self.database.transaction() as connection:
+            query = select(visits.c.id, visits.c.state, _held().label("held")).where(_named(visit)).with_for_update()
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                raise KeyError(visit)
+            if row.held:
+                raise NotDiscarded(f"{visit} is being worked on: try again in a moment")
+            if row.state in ("done", "cancelled"):
+                raise NotDiscarded(f"{visit} is {row.state} already: nothing is left to discard")
+            await connection.execute(
+                update(visits).where(visits.c.id == row.id).values(
+                    **_AFRESH | {"reason": "discarded"}, state="cancelled", next_at=null(), owner=null(), lease_until=null(),
+                    updated_at=clock(),
+                )
+            )  # fmt: skip
 
     async def count_by_state(self) -> dict[str, int]:
         query = select(visits.c.state, func.count()).group_by(visits.c.state)
@@ -65,13 +101,10 @@ class SqlVisitRecords:
             return {row[0]: row[1] for row in await connection.execute(query)}
 
     async def oldest_due(self) -> float:
-        free = or_(visits.c.lease_until.is_(None), visits.c.lease_until < clock())
         async with self.database.reading() as connection:
-            age = seconds_since(connection, func.min(visits.c.next_at))
-            return max(
-                0.0,
-                float((await connection.execute(select(age).where(visits.c.next_at <= clock(), free))).scalar() or 0.0),
-            )
+            age = select(seconds_since(connection, func.min(visits.c.next_at)))
+            due = age.where(visits.c.next_at <= clock(), ~_held())
+            return max(0.0, float((await connection.execute(due)).scalar() or 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +113,13 @@ class SqlDeadLetters:
 
     database: Database
 
-    async def list_letters(self, state: str | None, limit: int, before: datetime | None) -> list[Row]:
-        query = select(dead_letters).order_by(dead_letters.c.received_at.desc()).limit(limit)
+    async def list_letters(
+        self, state: str | None, limit: int, before: datetime | None, before_id: str | None = None
+    ) -> list[Row]:
+        listed = select(*_LISTED, func.length(dead_letters.c.body).label("size"))
+        query = _page(listed, dead_letters.c.received_at, dead_letters.c.id, before, before_id).limit(limit)
         if state:
             query = query.where(dead_letters.c.state == state)
-        if before:
-            query = query.where(dead_letters.c.received_at < before)
         async with self.database.reading() as connection:
             return [_letter_row(row) for row in (await connection.execute(query)).mappings()]
 
@@ -110,8 +144,23 @@ class SqlDeadLetters:
 
     async def _row(self, letter: str) -> RowMapping | None:
         async with self.database.reading() as connection:
-            found = await connection.execute(select(dead_letters).where(dead_letters.c.id == letter))
+            size = func.length(dead_letters.c.body).label("size")
+            found = await connection.execute(select(dead_letters, size).where(dead_letters.c.id == letter))
             return found.mappings().one_or_none()
+
+
+def _page(query: Select[Any], time: Any, ident: Any, before: datetime | None, before_id: str | None) -> Select[Any]:
+    """Newest first, and by id where times are equal: a page may end between two of one moment."""
+    if before and before_id:
+        query = query.where(tuple_(time, ident) < tuple_(before, before_id, types=[time.type, ident.type]))
+    elif before:
+        query = query.where(time < before)
+    return query.order_by(time.desc(), ident.desc())
+
+
+def _held() -> ColumnElement[bool]:
+    """A runner works on it, and its lease has not ended."""
+    return and_(visits.c.lease_until.is_not(None), visits.c.lease_until >= clock())
 
 
 def _named(visit: str) -> ColumnElement[bool]:
@@ -148,7 +197,7 @@ def _letter_row(row: RowMapping) -> Row:
     return {
         "id": row["id"], "reason": row["reason"], "detail": row["detail"], "state": row["state"], "transport": row["transport"],
         "routingKey": row["routing_key"], "messageId": row["message_id"], "contentType": row["content_type"],
-        "size": len(row["body"]), "receivedAt": _iso(row["received_at"]), "settledAt": _iso(row["settled_at"]),
+        "size": row["size"], "receivedAt": _iso(row["received_at"]), "settledAt": _iso(row["settled_at"]),
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, MetaData
+from sqlalchemy import JSON, DateTime, MetaData, ScalarSelect, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -67,6 +67,12 @@ def _postgresql_clock(element: clock, compiler: SQLCompiler, **kw: Any) -> str:
 def _sqlite_clock(element: clock, compiler: SQLCompiler, **kw: Any) -> str:
     seconds = compiler.process(element.clauses, **kw)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', CAST({seconds} AS TEXT) || ' seconds')"
+
+
+def now(seconds: Any = 0) -> ScalarSelect[datetime]:
+    """`clock`, for comparisons in WHERE: PostgreSQL reads its clock once for a subquery, and can then use an index; bare,
+    it would ask it again for each row of the table."""
+    return select(clock(seconds)).scalar_subquery()
 
 
 def values_of(item: Any) -> dict[str, Any]:

@@ -1,10 +1,24 @@
-"""Deliveries and their events, visits with their facts and steps, and dead letters."""
+"""Deliveries and their events, visits with their facts and steps, the queue's canaries, and dead letters."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from adapters.database.schema import Instant, Json, clock, metadata
+
+_TO_SWEEP = text("sweep_at IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
@@ -45,6 +59,8 @@ visits = Table(
     Column("next_at", Instant),
     Column("waiting_for", String(64)),
     Column("waiting_since", Instant),
+    Column("waiting_on", String(16)),
+    Column("sweep_at", Instant),
     Column("owner", String(64)),
     Column("lease_until", Instant),
     Column("fence", Integer, nullable=False, default=0),
@@ -54,6 +70,7 @@ visits = Table(
     Column("updated_at", Instant, nullable=False, default=clock()),
     UniqueConstraint("ehr", "key"),
     Index("ix_visits_due", "next_at"),
+    Index("ix_visits_unswept", "sweep_at", postgresql_where=_TO_SWEEP, sqlite_where=_TO_SWEEP),
     Index("ix_visits_state", "state", "updated_at"),
 )
 
@@ -80,6 +97,13 @@ steps = Table(
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("result", Json),
+)
+
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("taken_at", Instant, nullable=False, default=clock()),
 )
 
 dead_letters = Table(

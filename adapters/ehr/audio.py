@@ -11,15 +11,17 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.ehr.sending import sent
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import string
 from service.fhir.references import ForeignBase, parse
+from service.workflow.destinations import Destination
 from service.workflow.ports import Absent, Audio
 from service.workflow.retry_after import retry_after
 
@@ -29,7 +31,8 @@ _CHUNK = 256 * 1024
 @dataclass(frozen=True, slots=True)
 class AudioSource:
     """`ehr` carries credentials, `elsewhere` carries none. `hosts` are `host`, meaning the scheme's own port, or
-    `host:port`. `limit` in bytes; `timeout` in seconds for each chunk."""
+    `host:port`. `limit` in bytes; `timeout` in seconds for each chunk. `destination` is the EHR, whose host is asked for
+    audio only while it is not parked."""
 
     ehr: httpx.AsyncClient
     elsewhere: httpx.AsyncClient
@@ -37,6 +40,7 @@ class AudioSource:
     hosts: frozenset[str]
     limit: int
     timeout: float
+    destination: Destination = field(default_factory=lambda: Destination("ehr"))
 
     @asynccontextmanager
     async def open(self, attachment: Mapping[str, Any]) -> AsyncIterator[Audio]:
@@ -55,6 +59,8 @@ class AudioSource:
     async def _ask(self, client: httpx.AsyncClient, url: str) -> httpx.Response:
         try:
             request = client.build_request("GET", url, headers={"Accept": "audio/*, video/*, */*;q=0.5"})
+            if _host(url) == _host(self.base_url):
+                return await sent(client, request, self.destination, self.timeout, stream=True, follow_redirects=False)
             async with asyncio.timeout(self.timeout):
                 return await client.send(request, stream=True, follow_redirects=False)
         except httpx.InvalidURL:

@@ -5,9 +5,7 @@ Rules: FHIR R4 §3.1.0 (http), If-None-Exist and If-Match; which statuses may pa
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,10 +15,10 @@ import httpx
 import orjson
 
 from adapters.ehr.audio import AudioSource
+from adapters.ehr.sending import sent
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import element, is_id, mapping, mappings, string
 from service.fhir.operation_outcome import outcome_words
-from service.telemetry import HTTP_SECONDS
 from service.workflow.ports import Absent, AnswerLost, Audio, Changed, Filed
 from service.workflow.retry_after import retry_after
 
@@ -34,7 +32,11 @@ _ETAG = re.compile(r'(?:W/)?"(?P<version>[^"]{1,64})"')
 
 
 class EhrClient:
-    """Implements `service.workflow.ports.Ehr`. `http` carries the EHR's credentials and goes nowhere else."""
+    """Implements `service.workflow.ports.Ehr`. `http` carries the EHR's credentials and goes nowhere else.
+
+    Requests and `audio` share one destination, for they are one server: while it is parked, calls raise Retryable
+    and send nothing.
+    """
 
     def __init__(self, http: httpx.AsyncClient, base_url: str, name: str, timeout: float, audio: AudioSource) -> None:
         self._http = http
@@ -129,14 +131,8 @@ class EhrClient:
         return response
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
-        began, code = time.monotonic(), "error"
-        try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._http.request(method, f"{self._base}/{path}", **request)
-            code = str(response.status_code)
-            return response
-        finally:
-            HTTP_SECONDS.labels("ehr", code).observe(time.monotonic() - began)
+        built = self._http.build_request(method, f"{self._base}/{path}", **request)
+        return await sent(self._http, built, self._audio.destination, self._timeout)
 
     def _accepted(self, response: httpx.Response, what: str) -> httpx.Response:
         if response.is_success:

@@ -15,8 +15,9 @@ import structlog
 
 from service.events.delivery import Delivery, TakeIn
 from service.settings import Broker as BrokerSettings
-from service.telemetry import CONSUMER_UP
-from service.workflow.ports import ConsumerDown, PublishFailed
+from service.telemetry import CONSUMER_UP, PUBLISHER_UP
+from service.workflow.canary import ROUTING_KEY
+from service.workflow.ports import ConsumerDown, PublishFailed, PublishRefused
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ class InMemoryBroker:
     BOUND_TO: ClassVar[tuple[str, ...]] = (
         "fhir.Media.#",
         "fhir.Encounter.#",
+        ROUTING_KEY,
     )  # the bindings of `ambient.events` in RabbitMQ
 
     def __init__(self, settings: BrokerSettings, attempts: int, pause: float) -> None:
@@ -42,18 +44,22 @@ class InMemoryBroker:
     async def connect(
         cls, settings: BrokerSettings, *, attempts: int = 4, pause: float = 0.5
     ) -> AsyncIterator[InMemoryBroker]:
+        PUBLISHER_UP.set(1)
         yield cls(settings, attempts, pause)
 
     async def publish(
         self, body: bytes, *, routing_key: str, content_type: str, message_id: str, headers: Mapping[str, str]
     ) -> None:
-        """Returns once the delivery was taken in. Raises PublishFailed when no binding matches, no consumer runs, or
-        every attempt failed: the caller still has the event."""
+        """Returns once the delivery was taken in. Raises PublishRefused when no binding matches, PublishFailed
+        when no consumer runs or every attempt failed: the caller still has the event."""
         if not any(_matches(binding, routing_key) for binding in self.BOUND_TO):
-            raise PublishFailed("fhir.events: no queue is bound to this routing key")
+            raise PublishRefused("fhir.events: no queue is bound to this routing key")
         if self._consumer is None:
             raise PublishFailed("fhir.events: no consumer is running")
         await self._consumer.hand_over(Delivery(body, content_type, routing_key, message_id, dict(headers), "memory"))
+
+    async def lacks(self) -> list[str]:
+        return []
 
     @asynccontextmanager
     async def consume(self, take_in: TakeIn) -> AsyncIterator[InMemoryConsumer]:
@@ -117,6 +123,9 @@ class InMemoryConsumer:
         if self._stopping.is_set():
             raise ConsumerDown("the consumer has stopped")
 
+    async def alive(self) -> None:
+        """A part of the process that cannot fail alone."""
+
     async def stop(self) -> None:
         """Those that need longer than `STOP_WITHIN` fail for their publishers."""
         CONSUMER_UP.set(0)
@@ -129,6 +138,6 @@ class InMemoryConsumer:
 
 
 def _matches(binding: str, routing_key: str) -> bool:
-    """A topic binding that ends in `#`: its words, then any words or none."""
+    """A topic binding without wildcards, or one that ends in `#`: its words, then any words or none."""
     words = binding.removesuffix(".#")
-    return routing_key == words or routing_key.startswith(f"{words}.")
+    return routing_key == words or (words != binding and routing_key.startswith(f"{words}."))

@@ -1,8 +1,13 @@
-"""The consumer of `ambient.events`: a task of its own for each delivery, and a watchdog that proves deliveries flow."""
+"""The consumer of `ambient.events`: a task of its own for each delivery, and a watchdog that proves deliveries flow.
+
+What is down is subscribed again; after `PERIODS` of that, on a new connection. The client is not trusted to find back.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
@@ -20,6 +25,10 @@ from service.workflow.ports import ConsumerDown
 
 log = structlog.get_logger()
 
+PERIODS = 3
+HANGS_AFTER = 60.0
+"""Seconds beyond `PERIODS` without a look: longer than everything that a look and its remedies wait for."""
+
 
 class RabbitConsumer:
     """Prefetch bounds the deliveries in hand. `watch_every` seconds the watchdog checks, and subscribes again what is
@@ -27,7 +36,7 @@ class RabbitConsumer:
 
     def __init__(
         self,
-        connection: AbstractRobustConnection,
+        connect: Callable[[], Awaitable[AbstractRobustConnection]],
         publisher: Publisher,
         take_in: TakeIn,
         settings: BrokerSettings,
@@ -35,18 +44,19 @@ class RabbitConsumer:
         watch_every: float = 30.0,
         stop_within: float = 10.0,
     ) -> None:
-        self.subscription = Subscription(
-            connection, self._receive, prefetch=settings.prefetch, declare=settings.declare
-        )
+        self.subscription = Subscription(connect, self._receive, prefetch=settings.prefetch, declare=settings.declare)
         self._setbacks = Setbacks()
         self._settler = Settler(take_in, publisher, self._setbacks)
         self._watch_every = watch_every
         self._stop_within = stop_within
         self._watchdog: asyncio.Task[None] | None = None
+        self._looked_at = self._up_at = time.monotonic()
+        self._beyond_repair = False
         self._in_hand: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Raises BadConfiguration or ConsumerDown as `Subscription.open` does."""
+        """Raises BadConfiguration when no broker lets us in; else as `Subscription.open` does."""
+        await self.subscription.reconnect()
         await self.subscription.open()
         CONSUMER_UP.set(1)
         self._watchdog = asyncio.create_task(self._watch())
@@ -60,6 +70,12 @@ class RabbitConsumer:
     async def check(self) -> None:
         await self.subscription.check()
 
+    async def alive(self) -> None:
+        if self._beyond_repair:
+            raise ConsumerDown(f"a new connection finds {QUEUE}, but cannot subscribe to it")
+        if time.monotonic() - self._looked_at > PERIODS * self._watch_every + HANGS_AFTER:
+            raise ConsumerDown("the watchdog hangs")
+
     async def stop(self) -> None:
         """Deliveries that need longer than `stop_within` are cancelled and given back to the queue."""
         CONSUMER_UP.set(0)
@@ -69,7 +85,7 @@ class RabbitConsumer:
         await self.subscription.cancel()
         self._setbacks.stop()
         await self._finish_those_in_hand()
-        await self.subscription.close()
+        await self.subscription.hang_up()
 
     async def _finish_those_in_hand(self) -> None:
         if not self._in_hand:
@@ -86,10 +102,13 @@ class RabbitConsumer:
         while True:
             await asyncio.sleep(pause)
             try:
-                up = await self._is_up() or await self._subscribe_again()
+                up = await self._is_up() or await self._subscribe_again() or await self._start_over()
             except Exception:
                 up = False
                 log.exception("consumer_watch_failed", queue=QUEUE)
+            self._looked_at = time.monotonic()
+            if up:
+                self._up_at, self._beyond_repair = self._looked_at, False
             CONSUMER_UP.set(up)
             pause = self._watch_every if up else min(self._watch_every, RECONNECT_AFTER)
 
@@ -111,4 +130,22 @@ class RabbitConsumer:
             log.warning("consumer_still_down", queue=QUEUE, detail=str(still))
             return False
         log.info("consumer_subscribed_again", queue=QUEUE)
+        return await self._is_up()
+
+    async def _start_over(self) -> bool:
+        """Where not even that helps although the queue is there, the fault is in this process."""
+        if time.monotonic() - self._up_at < PERIODS * self._watch_every:
+            return False
+        try:
+            await self.subscription.reconnect()
+            log.warning("consumer_reconnected", queue=QUEUE)
+            await self.subscription.open()
+        except BadConfiguration as refused:
+            self._beyond_repair = False
+            log.warning("consumer_still_down", queue=QUEUE, detail=str(refused))
+            return False
+        except ConsumerDown as down:
+            self._beyond_repair = await self.subscription.answers()
+            log.error("consumer_still_down", queue=QUEUE, detail=str(down))
+            return False
         return await self._is_up()

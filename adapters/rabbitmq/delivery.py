@@ -11,15 +11,21 @@ from aio_pika.abc import AbstractIncomingMessage
 from service.events.delivery import Delivery
 
 REASON_HEADER = "x-ambient-reason"
+_NOT_THE_SENDERS = (
+    REASON_HEADER, "x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count"
+)  # fmt: skip
 
 
 def delivery_of(message: AbstractIncomingMessage) -> Delivery:
+    """As it was sent: without what the broker, or we, wrote on it since, so that it is the same however often it comes."""
     return Delivery(
         body=message.body,
         content_type=message.content_type,
         routing_key=message.routing_key,
         message_id=message.message_id,
-        headers={name: _text(value) for name, value in message.headers.items()},
+        headers={
+            name: _text(value) for name, value in message.headers.items() if not name.startswith(_NOT_THE_SENDERS)
+        },
         transport="amqp",
     )
 

@@ -13,6 +13,7 @@ from adapters.rabbitmq.publisher import Publisher
 from adapters.rabbitmq.setbacks import Setbacks
 from adapters.rabbitmq.topology import DEAD_LETTERS
 from service.events.delivery import TakeIn, Taken
+from service.workflow.canary import UNNOTED
 
 log = structlog.get_logger()
 
@@ -59,7 +60,8 @@ class Settler:
                 if not await self._setbacks.pause() or clock() > give_back_at:
                     return None
             else:
-                self._setbacks.succeeded()
+                if taken != UNNOTED:
+                    self._setbacks.succeeded()
                 return taken
 
     async def _take(self, message: AbstractIncomingMessage) -> Taken:

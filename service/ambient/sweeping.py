@@ -15,6 +15,7 @@ import structlog
 from service.ambient.ports import Blobs, audio_key
 from service.ambient.store import AmbientStore
 from service.ambient.transcription import heard
+from service.stopping import ended
 
 log = structlog.get_logger()
 
@@ -26,6 +27,7 @@ OLD = 6 * 3600.0
 """Seconds: no upload takes so long. One that does is refused at its end."""
 
 _AUDIO = "audio"
+_STOP_WITHIN = 1.0
 
 
 @asynccontextmanager
@@ -39,7 +41,7 @@ async def sweeping(
         yield
     finally:
         stopping.set()
-        await task
+        await ended(task, within=_STOP_WITHIN)
 
 
 async def sweep(store: AmbientStore, blobs: Blobs, older_than: float) -> int:
@@ -57,7 +59,6 @@ async def sweep(store: AmbientStore, blobs: Blobs, older_than: float) -> int:
 async def _now_and_then(
     store: AmbientStore, blobs: Blobs, stopping: asyncio.Event, first_after: float, every: float, older_than: float
 ) -> None:
-    """Told to stop rather than cancelled: a statement that is cut off leaves its connection in doubt."""
     await heard(stopping, first_after)
     while not stopping.is_set():
         try:

@@ -18,6 +18,7 @@ from service.ambient.ports import Blobs, Segment, SpeechRequest, Transcriber, au
 from service.ambient.spoken_text import Wording, worded
 from service.ambient.store import Claim, TranscriptQueue
 from service.errors import BadAudio, LostLease
+from service.stopping import ended
 
 log = structlog.get_logger()
 
@@ -88,11 +89,10 @@ class Recognisers:
         finally:
             self._stopping.set()
             self.created.ring()
-            await asyncio.gather(*workers)
+            await ended(*workers, within=STOP_SECONDS + 1.0)
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self) -> None:
-        """Told to stop rather than cancelled: a statement that is cut off leaves its connection in doubt."""
         while not self._stopping.is_set():
             rung = self.created.listen()
             if not await self._took_one():

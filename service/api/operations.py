@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Response
 
 from service.api.operations_wire import (
     LETTER,
     VISIT,
     Before,
+    BeforeId,
     DryRun,
     LetterName,
     LetterState,
@@ -19,40 +22,85 @@ from service.api.operations_wire import (
     VisitName,
     VisitState,
     answered,
+    known_query,
 )
 from service.api.ports import DeadLetters, VisitRecords
 from service.api.replay import replay, would_replay
+from service.errors import NotDiscarded
 from service.workflow.ports import Broker, PublishFailed
+from service.workflow.preview import Preview
+from service.workflow.visit import Visit
+
+Thing = TypeVar("Thing")
+
+_CHANGING = [Depends(known_query)]
 
 _SHOWN_VISIT: dict[str, Any] = {**VISIT, "facts": [], "steps": [], "events": []}
 _SHOWN_LETTER = {**LETTER, "headers": {}, "body": "{}"}
+_PREVIEWED = {
+    "verdict": "would_park",
+    "step": None,
+    "state": "parked",
+    "reason": "no_speech",
+    "detail": "nothing was said",
+}
+_WOULD: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "What would happen",
+        "content": {"application/json": {"schema": {"type": "object"}, "example": _PREVIEWED}},
+    }
+}
 _REPLAYED = {"verdict": "replayed", "reason": "", "events": ["Media/m1"]}
 
 
-def visits_router(records: VisitRecords, wake: Any) -> APIRouter:
-    """`wake` is the event that tells this process's runners to look."""
+def visits_router(
+    records: VisitRecords, wake: asyncio.Event, rehearse: Callable[[Visit], Awaitable[Preview]]
+) -> APIRouter:
+    """`wake` tells this process's runners to look; `rehearse` says what a run over a visit would do."""
     router = APIRouter(prefix="/visits", tags=["operations"])
 
     @router.get("", responses=answered(200, {"visits": [VISIT]}))
-    async def list_visits(state: VisitState = None, limit: Limit = 100, before: Before = None) -> dict[str, Any]:
+    async def list_visits(
+        state: VisitState = None, limit: Limit = 100, before: Before = None, before_id: BeforeId = None
+    ) -> dict[str, Any]:
         """Newest change first."""
-        return {"visits": await records.list_visits(state, limit, before)}
+        return {"visits": await records.list_visits(state, limit, before, before_id)}
 
     @router.get("/{visit:path}", responses=answered(200, _SHOWN_VISIT, 404))
     async def show_visit(visit: VisitName) -> dict[str, Any]:
         """With its facts, its steps and how long they took, and the events that it rests on."""
-        shown = await records.show_visit(visit)
-        if shown is None:
-            raise HTTPException(404, "visit not found")
-        return shown
+        return _found(await records.show_visit(visit), "visit")
 
-    @router.post("/{visit:path}/retry", status_code=202, responses=answered(202, {"retried": "Encounter/e1"}, 404))
-    async def retry_visit(visit: VisitName) -> dict[str, Any]:
-        """Makes it due now, whatever state it is in, and forgets how long it has waited."""
-        if not await records.retry_visit(visit):
-            raise HTTPException(404, "visit not found")
+    @router.post(
+        "/{visit:path}/retry",
+        status_code=202,
+        dependencies=_CHANGING,
+        responses=answered(202, {"retried": "Encounter/e1"}, 404) | _WOULD,
+    )
+    async def retry_visit(visit: VisitName, answer: Response, dry_run: DryRun = False) -> dict[str, Any]:
+        """Makes it due now, whatever state it is in, and forgets how long it has waited.
+
+        With `dryRun` nothing changes anywhere: `verdict` is what a retry would come to now, with what the EHR says now.
+        `would_take` names the first `step` that would change anything.
+        """
+        if dry_run:
+            answer.status_code = 200
+            return asdict(await rehearse(_found(await records.find_visit(visit), "visit")))
+        _found(await records.retry_visit(visit) or None, "visit")
         wake.set()
         return {"retried": visit}
+
+    @router.post(
+        "/{visit:path}/discard",
+        dependencies=_CHANGING,
+        responses=answered(200, {"discarded": "Encounter/e1"}, 404, 409),
+    )
+    async def discard_visit(visit: VisitName) -> dict[str, Any]:
+        """Closes a visit that waits or is parked: it is `cancelled`, reason `discarded`. Notes that are filed stay as they
+        are, and a later event opens it again."""
+        with _failures_answered("visit"):
+            await records.discard_visit(visit)
+        return {"discarded": visit}
 
     return router
 
@@ -61,22 +109,26 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
     router = APIRouter(prefix="/dead-letters", tags=["operations"])
 
     @router.get("", summary="List dead letters", responses=answered(200, {"deadLetters": [LETTER]}))
-    async def list_letters(state: LetterState = "open", limit: Limit = 100, before: Before = None) -> dict[str, Any]:
+    async def list_letters(
+        state: LetterState = "open", limit: Limit = 100, before: Before = None, before_id: BeforeId = None
+    ) -> dict[str, Any]:
         """Newest first, without their bodies."""
-        return {"deadLetters": await letters.list_letters(state, limit, before)}
+        return {"deadLetters": await letters.list_letters(state, limit, before, before_id)}
 
     @router.get("/{letter}", summary="Show a dead letter", responses=answered(200, _SHOWN_LETTER, 404))
     async def show_letter(letter: LetterName) -> dict[str, Any]:
         """With its body: as `body`, or as `bodyBase64` where it is no text."""
-        shown = await letters.show_letter(letter)
-        if shown is None:
-            raise HTTPException(404, "dead letter not found")
-        return shown
+        return _found(await letters.show_letter(letter), "dead letter")
 
-    @router.post("/{letter}/replay", summary="Replay a dead letter", responses=answered(200, _REPLAYED, 404, 503))
+    @router.post(
+        "/{letter}/replay",
+        summary="Replay a dead letter",
+        dependencies=_CHANGING,
+        responses=answered(200, _REPLAYED, 404, 503),
+    )
     async def replay_letter(letter: LetterName, dry_run: DryRun = False) -> dict[str, Any]:
         """It is read again first, and published only if it can be taken in now; `verdict` says how it went."""
-        with _failures_answered():
+        with _failures_answered("dead letter"):
             if dry_run:
                 done = await would_replay(letter, letters, ehr_base, max_message)
             else:
@@ -84,7 +136,10 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
         return {"verdict": done.verdict, "reason": done.reason, "events": list(done.events)}
 
     @router.post(
-        "/{letter}/discard", summary="Discard a dead letter", responses=answered(200, {"discarded": LETTER["id"]}, 409)
+        "/{letter}/discard",
+        summary="Discard a dead letter",
+        dependencies=_CHANGING,
+        responses=answered(200, {"discarded": LETTER["id"]}, 409),
     )
     async def discard_letter(letter: LetterName) -> dict[str, Any]:
         """Closes it; it stays stored."""
@@ -95,11 +150,19 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
     return router
 
 
+def _found(thing: Thing | None, what: str) -> Thing:
+    if thing is None:
+        raise HTTPException(404, f"{what} not found")
+    return thing
+
+
 @contextmanager
-def _failures_answered() -> Iterator[None]:
+def _failures_answered(what: str) -> Iterator[None]:
     try:
         yield
     except KeyError:
-        raise HTTPException(404, "dead letter not found") from None
+        raise HTTPException(404, f"{what} not found") from None
+    except NotDiscarded as refused:
+        raise HTTPException(409, str(refused)) from None
     except PublishFailed:
         raise HTTPException(503, "the broker did not confirm; replay it again", {"Retry-After": "5"}) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BeforeValidator
 
 from service.ambient.wire.error import refusals
@@ -42,6 +43,15 @@ Before = Annotated[
     BeforeValidator(written_date),
     Query(description="the last row's time on the page before, with its offset"),
 ]
+BeforeId = Annotated[
+    str | None,
+    Query(
+        alias="beforeId",
+        max_length=200,
+        pattern=_NAME,
+        description="the last row's id, beside its time in `before`: rows of one moment may be on two pages",
+    ),
+]
 VisitState = Annotated[
     Literal["waiting", "working", "done", "parked", "cancelled"] | None, Query(description="only those in this state")
 ]
@@ -51,6 +61,14 @@ VisitName = Annotated[
 ]
 LetterName = Annotated[str, Path(max_length=200, pattern=_NAME, description="its id", examples=[LETTER["id"]])]
 DryRun = Annotated[bool, Query(alias="dryRun", description="only say what would happen")]
+
+
+def known_query(request: Request) -> None:
+    """Refuses a query parameter that the route does not have: a `dryRun` that is misspelt must change nothing."""
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise RequestValidationError([{"loc": ("query", name), "msg": "no such parameter"} for name in unknown])
 
 
 def answered(status: int, example: dict[str, Any], *refused: int) -> dict[int | str, dict[str, Any]]:

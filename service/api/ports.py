@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from service.events.delivery import Delivery
+from service.workflow.visit import Visit
 
 Row = dict[str, Any]
 
@@ -13,16 +14,28 @@ Row = dict[str, Any]
 class VisitRecords(Protocol):
     """Rows are JSON-ready, in camelCase, with ids, states and times and no clinical content."""
 
-    async def list_visits(self, state: str | None, limit: int, before: datetime | None) -> list[Row]:
-        """Newest change first; `before` is the `updatedAt` of the last row of the page before."""
+    async def list_visits(
+        self, state: str | None, limit: int, before: datetime | None, before_id: str | None = None
+    ) -> list[Row]:
+        """Newest change first. `before` is the `updatedAt` of the last row of the page before; with its `id` in
+        `before_id` no other row of the same moment is missed."""
         ...
 
     async def show_visit(self, visit: str) -> Row | None:
         """With `facts`, `steps` and `events`. `visit` is the visit's id or its key, such as `Encounter/123`."""
         ...
 
+    async def find_visit(self, visit: str) -> Visit | None:
+        """As a run would find it, under no lease."""
+        ...
+
     async def retry_visit(self, visit: str) -> bool:
         """Makes a visit due at once and forgets how long it waited; False when there is none."""
+        ...
+
+    async def discard_visit(self, visit: str) -> None:
+        """Closes a visit that waits or is parked: `cancelled`, reason `discarded`. Raises KeyError when there is none,
+        NotDiscarded while a runner holds it, and when it is done or cancelled already."""
         ...
 
     async def count_by_state(self) -> dict[str, int]: ...
@@ -33,9 +46,13 @@ class VisitRecords(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Deliveries that could not be taken in. Rows hold no body; `find` gives the whole delivery."""
+    """Deliveries that could not be taken in. Rows hold no body; `find_delivery` gives the whole delivery."""
 
-    async def list_letters(self, state: str | None, limit: int, before: datetime | None) -> list[Row]: ...
+    async def list_letters(
+        self, state: str | None, limit: int, before: datetime | None, before_id: str | None = None
+    ) -> list[Row]:
+        """Newest first; `before` (a `receivedAt`) and `before_id` as in `list_visits`."""
+        ...
 
     async def show_letter(self, letter: str) -> Row | None: ...
 

@@ -5,7 +5,7 @@ Source: Subscriptions R5 Backport IG 1.1.0, and FHIR R5 SubscriptionStatus. A Bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,9 @@ def notified(bundle: Json, base: str) -> Iterator[Notified]:
         raise Ignored(status.kind)
     if not status.foci:
         yield from (one for entry in entries if (one := _unannounced(entry, base)))
+    brought = _brought(entries, base) if status.foci else {}
     for number, focus in status.foci:
-        yield _announced(entries, focus, status.subscription, number, base)
+        yield _announced(brought, focus, status.subscription, number, base)
 
 
 def _status(bundle: Json) -> tuple[_Status, list[Json]]:
@@ -89,13 +90,25 @@ def _number(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 64 else None
 
 
-def _announced(entries: list[Json], focus: str, subscription: str | None, number: str | None, base: str) -> Notified:
+def _brought(entries: list[Json], base: str) -> dict[str | Reference, Json]:
+    """The entries by `fullUrl` and by what they are about, the first of each: a Bundle may hold thousands."""
+    brought: dict[str | Reference, Json] = {}
+    for entry in entries:
+        for name in (string(entry, "fullUrl"), _about(entry, base)):
+            if name:
+                brought.setdefault(name, entry)
+    return brought
+
+
+def _announced(
+    brought: Mapping[str | Reference, Json], focus: str, subscription: str | None, number: str | None, base: str
+) -> Notified:
     """What a notification event points to, with the entry that goes with it, if there is one."""
-    entry = next((e for e in entries if string(e, "fullUrl") == focus), None)
+    entry = brought.get(focus)
     reference = _of_resource(entry) if focus.startswith("urn:") else _own(focus, base)
     if reference is None:
         raise Rejected("not_fhir", "the notified reference is not Type/id")
-    entry = entry or next((e for e in entries if _about(e, base) == reference), None)
+    entry = entry or brought.get(reference)
     if mapping(entry, "resource") and _of_resource(entry) != reference:
         raise Rejected("not_fhir", "a notification points to one resource and brings another")
     ident = f"{subscription}#{number}" if subscription and number else None

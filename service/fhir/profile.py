@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +33,7 @@ class Profile(BaseModel):
     related: bool = True
 
 
+@cache
 def load_profile(name: str) -> Profile:
     """A bundled profile by name, or a YAML file by path. Raises BadConfiguration."""
     import yaml

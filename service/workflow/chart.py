@@ -9,10 +9,9 @@ from typing import Any
 from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import mapping, mappings, string
 from service.fhir.references import ForeignBase, Reference, parse
-from service.telemetry import WRONG_CHART
 from service.workflow.facts import look_again, read_fact, refuse_news, refuse_overtaken
 from service.workflow.filed import filed_notes
-from service.workflow.media import Recordings
+from service.workflow.media import WITHDRAWN, Recordings
 from service.workflow.ports import Absent
 from service.workflow.retraction import retract_all, still_current
 from service.workflow.visit import Fact
@@ -38,7 +37,7 @@ class Chart:
 async def right_chart(work: Work, recordings: Recordings) -> Chart:
     """Raises NeedsPerson `subject_mismatch` or `subject_changed` with an alarm, NotYet while nobody says who the patient is."""
     encounter = work.visit.encounter
-    withdrawn = await _withdrawn(work, encounter)
+    withdrawn = await _withdrawn(work, encounter, recordings)
     patient = "" if withdrawn else str(await _patient(work, encounter, recordings))
     resource = encounter.resource if encounter else None
     return Chart(
@@ -57,10 +56,12 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
 
     Raises NotYet when something changed (the next run starts from the new facts), NeedsPerson `patient_merged`.
     """
-    await refuse_overtaken(work)
     references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
     for reference in references:
         await refuse_news(work, await _still_there(work, reference))
+    for media in work.visit.media:
+        if media.status in WITHDRAWN:  # by an event's word perhaps, which withdraws nothing that the EHR still has
+            await look_again(work, media.reference)
     patient = await _still_there(work, chart.patient)
     await refuse_overtaken(work)
     if patient.deleted:
@@ -78,8 +79,9 @@ async def _still_there(work: Work, reference: str) -> Fact:
         raise NotYet("not_in_ehr", after=30, detail=reference, at_most=work.notes.incomplete_wait) from None
 
 
-async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
-    """Why the visit is not to have notes. Takes them back where the Encounter never was; a cancelled one is a person's call."""
+async def _withdrawn(work: Work, encounter: Fact | None, recordings: Recordings) -> str | None:
+    """Why the visit is not to have notes. Takes them back where the Encounter never was; a cancelled one is a person's
+    call, unless its note is in a wrong chart."""
     status = _status(encounter)
     if status in ("entered-in-error", "cancelled"):
         await look_again(work, work.visit.key)
@@ -89,6 +91,7 @@ async def _withdrawn(work: Work, encounter: Fact | None) -> str | None:
     if status != "cancelled":
         return None
     if await still_current(work):
+        await _patient(work, encounter, recordings)
         raise NeedsPerson(
             "encounter_cancelled_after_filing",
             f"{work.visit.key} was cancelled but has a note: keep or retract it in the EHR",
@@ -116,8 +119,7 @@ async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -
     except NeedsPerson as wrong:
         for fact in ([encounter] if encounter else []) + list(recordings.all):
             await look_again(work, fact.reference)
-        if filed_notes(work) or wrong.reason in ("subject_mismatch", "subject_changed"):
-            WRONG_CHART.inc()
+        wrong.alarm = bool(filed_notes(work)) or wrong.reason in ("subject_mismatch", "subject_changed")
         await retract_all(work, because=wrong)
     await look_again(work, work.visit.key)
     await retract_all(work)
@@ -135,7 +137,7 @@ def _refuse_mismatch(work: Work, recordings: Recordings, subject: Reference) -> 
 
 def _refuse_change(work: Work, subject: Reference) -> None:
     """A visit whose patient changed after work began is never filed again by itself."""
-    began_with = work.results.get("interaction", {}).get("patient")
+    began_with = work.interaction_of
     if began_with and began_with != str(subject):
         raise NeedsPerson(
             "subject_changed", f"{work.visit.key} names another patient than when its recording was taken up"

@@ -23,8 +23,10 @@ async def ensure_document(
 
     async def create() -> Result:
         segments = await _segments(work, interaction, transcripts)
-        document = await work.ambient.create_document(
-            interaction, template=template, name=name, language=work.notes.language, segments=segments
+        document = await work.send(
+            lambda: work.ambient.create_document(
+                interaction, template=template, name=name, language=work.notes.language, segments=segments
+            )
         )
         return _drafted(document)
 
@@ -32,12 +34,16 @@ async def ensure_document(
         found = await work.ambient.find_document(interaction, name)
         return _drafted(found) if found else None
 
-    return await work.once(f"document:{template}:{revision}", create, look)
+    return await work.once(document_step(template, revision), create, look)
+
+
+def document_step(template: str, revision: str) -> str:
+    return f"document:{template}:{revision}"
 
 
 def draft_to_file(work: Work, interaction: str, template: str, revision: str, document: Result) -> Draft:
     """Fetches the drafted document when it is really to be filed."""
-    step = f"document:{template}:{revision}"
+    step = document_step(template, revision)
 
     async def fetch() -> Document:
         found = await work.ambient.find_document(interaction, str(document["name"]))
@@ -57,7 +63,8 @@ async def _segments(work: Work, interaction: str, transcripts: Sequence[Result])
     for known in transcripts:
         transcript = await work.ambient.get_transcript(interaction, str(known["id"]))
         if transcript is None or transcript.status != "completed":
-            await work.forget(*(step for step, result in work.results.items() if _is_of(step, known, result)))
+            if transcript is None or transcript.status == "failed":
+                await work.forget(*(step for step, result in work.results.items() if _is_of(step, known, result)))
             raise NotYet("transcript_not_readable", after=5, at_most=work.notes.incomplete_wait)
         segments += [_unique(transcript.id, segment) for segment in transcript.segments]
     if not any(str(segment.get("text", "")).strip() for segment in segments):

@@ -35,15 +35,21 @@ async def learn(work: Work, fact: Fact) -> bool:
     A Media that belongs to another visit is handed to it. Raises NotYet then: the next run starts without it.
     """
     home = _home_of(work, fact)
+    known = next((own for own in work.visit.facts if own.reference == fact.reference), None)
+    said = known is not None and known.deleted == fact.deleted and (fact.deleted or meaning(known) == meaning(fact))
+    if home == work.visit.key and known and said and _same_version(known, fact):
+        return False
     if await work.visits.note_fact(work.visit, fact, home, work.ehr.name):
         work.visit = replace(work.visit, revision=work.visit.revision + 1)
     if home != work.visit.key:
         raise _changed()
-    known = next((own for own in work.visit.facts if own.reference == fact.reference), None)
-    if known and known.deleted == fact.deleted and (fact.deleted or meaning(known) == meaning(fact)):
-        return False
-    work.visit = work.visit.knowing(fact)
-    return True
+    if not said:
+        work.visit = work.visit.knowing(fact)
+    return not said
+
+
+def _same_version(known: Fact, fact: Fact) -> bool:
+    return (known.version, known.last_updated) == (fact.version, fact.last_updated)
 
 
 def _home_of(work: Work, fact: Fact) -> str:
@@ -78,6 +84,14 @@ async def look_again(work: Work, reference: str) -> None:
     """Reads what a decision hangs on from the EHR, as `refuse_news` does; what the EHR does not show is no news."""
     with suppress(Absent):
         await refuse_news(work, await read_fact(work, reference))
+
+
+async def look_for(work: Work, reference: str) -> None:
+    """As `look_again`, for a resource that this visit may have lost to another: it is news where the EHR says it is ours."""
+    with suppress(Absent):
+        fact = await read_fact(work, reference)
+        if _home_of(work, fact) == work.visit.key:
+            await refuse_news(work, fact)
 
 
 async def read_fact(work: Work, reference: str) -> Fact:

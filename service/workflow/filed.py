@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.errors import NeedsPerson
 from service.fhir.document_reference import note_identifier, search_token
 from service.fhir.elements import Json, string
 from service.workflow.ports import Filed
 from service.workflow.work import Result, Work
 
+WITHDRAWN = ("entered-in-error", "superseded")
+
 
 @dataclass(frozen=True, slots=True)
 class FiledNote:
-    """`key` is `template:revision`, and `~n` for the nth time after it was taken back; `reference` and `version` are the EHR's."""
+    """`key` is `template:revision`, and `~n` for the nth time after it was taken back; `reference` and `version` are the EHR's.
+    `media` are the recordings it was drafted from, where that is known."""
 
     key: str
     template: str
     revision: str
     reference: str
     version: str | None
+    media: frozenset[str] = frozenset()
 
 
 def content_revision(template: str, recordings: Iterable[Result]) -> str:
@@ -33,10 +38,10 @@ def heard(recording: Result) -> str:
     return f"{recording['media']}:{recording['sha256']}"
 
 
-def filing_key(work: Work, template: str, revision: str) -> str:
+def filing_key(results: Mapping[str, Result], template: str, revision: str) -> str:
     """The key to file under now. A note that was taken back never stands again: the same recordings, when they are
     restored, get a new one under a new identifier."""
-    taken_back = sum(step.partition("~")[0] == f"retired:{template}:{revision}" for step in work.results)
+    taken_back = sum(step.partition("~")[0] == f"retired:{template}:{revision}" for step in results)
     return f"{template}:{revision}" + (f"~{taken_back}" if taken_back else "")
 
 
@@ -64,10 +69,17 @@ async def find_unfinished(work: Work) -> None:
         if kind != "filed" or step.name in work.results:
             continue
         identifier = identifier_of(work, key)
-        for found in await work.ehr.find("DocumentReference", search_token(identifier)):
-            result = found_result(found, identifier, [])
-            await work.visits.finish(work.visit, step.name, result)
-            work.results[step.name] = result
+        found = one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
+        if found:
+            work.keep(step.name, found_result(found, identifier, []))
+
+
+def one_of(found: Sequence[Json], identifier: str) -> Json | None:
+    """The note among those with its identifier. Raises NeedsPerson `several_matches` where more than one stands."""
+    standing = [note for note in found if note.get("status") not in WITHDRAWN]
+    if len(standing) > 1:
+        raise NeedsPerson("several_matches", f"{len(standing)} notes carry identifier {identifier}: delete all but one")
+    return next(iter([*standing, *found]), None)
 
 
 def filed_notes(work: Work) -> list[FiledNote]:
@@ -77,5 +89,6 @@ def filed_notes(work: Work) -> list[FiledNote]:
         kind, _, key = step.partition(":")
         if kind == "filed" and f"retired:{key}" not in work.results:
             template, _, revision = key.partition("~")[0].rpartition(":")
-            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version")))
+            media = frozenset(heard.rpartition(":")[0] for heard in result.get("media") or ())
+            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version"), media))
     return notes

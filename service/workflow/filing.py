@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from service.errors import NeedsPerson, Retryable
+from service.errors import NeedsPerson
 from service.fhir.codes import DEVICE_SYSTEM
 from service.fhir.document_reference import Note, document_reference, search_token
 from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
-from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of
+from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of, one_of
 from service.workflow.media import Recordings
-from service.workflow.ports import AnswerLost, Document
+from service.workflow.ports import Document
 from service.workflow.work import Result, Work
 
 
@@ -32,28 +32,24 @@ async def ensure_filed(
     Raises NotYet or NeedsPerson from that reading, and Retryable when the EHR's answer was lost: the next run looks
     for the note before it sends another.
     """
-    key = filing_key(work, template, revision)
+    key = filing_key(work.results, template, revision)
+    step = f"filed:{key}"
     identifier = identifier_of(work, key)
     media = [heard(recording) for recording in uploaded.values()]
 
     async def send() -> Result:
         await read_again(work, chart, recordings)
         resource = await asyncio.to_thread(_resource, work, chart, recordings, await draft(), template, identifier)
-        work.guard()
-        try:
-            return filed_result(await work.ehr.create_once(resource, search_token(identifier)), identifier, media)
-        except AnswerLost:
-            raise Retryable("answer_lost", "the EHR did not answer the create; it will be looked for first") from None
+        filed = await work.send(lambda: work.ehr.create_once(resource, search_token(identifier)))
+        if step in work.visit.steps:
+            await look()  # a conditional create is not atomic everywhere: the earlier one may have come through as well
+        return filed_result(filed, identifier, media)
 
     async def look() -> Result | None:
-        found = await work.ehr.find("DocumentReference", search_token(identifier))
-        if len(found) > 1:
-            raise NeedsPerson(
-                "several_matches", f"{len(found)} notes carry identifier {identifier}: delete all but one"
-            )
-        return found_result(found[0], identifier, media) if found else None
+        found = one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
+        return found_result(found, identifier, media) if found else None
 
-    await work.once(f"filed:{key}", send, look)
+    await work.once(step, send, look)
 
 
 def _resource(
@@ -70,12 +66,12 @@ def _resource(
         encounter=chart.encounter,
         period=chart.period,
         media=[media.reference for media in recordings.available],
-        authors=_authors(work.destination.author, chart.practitioner),
+        authors=_authors(work.addressee.author, chart.practitioner),
         written_at=datetime.now(UTC),
         replaces=previous[-1] if previous else None,
     )
     try:
-        return document_reference(note, work.destination.profile)
+        return document_reference(note, work.addressee.profile)
     except ValueError as error:
         raise NeedsPerson("note_not_valid", str(error)) from None
 

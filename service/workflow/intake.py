@@ -46,7 +46,7 @@ class Intake:
             EVENTS_IGNORED.labels(ignored.reason).inc()
             return Taken("ignored", ignored.reason)
         except Rejected as rejected:
-            return await self._bury(delivery, rejected)
+            return await self.bury(delivery, rejected)
         return await self._store(delivery, events)
 
     def _read(self, delivery: Delivery) -> list[Event]:
@@ -74,7 +74,8 @@ class Intake:
         )
         return Taken("stored")
 
-    async def _bury(self, delivery: Delivery, rejected: Rejected) -> Taken:
+    async def bury(self, delivery: Delivery, rejected: Rejected) -> Taken:
+        """Keeps a delivery that cannot be taken in as a dead letter."""
         letter = await self.inbox.store_dead(delivery, rejected.reason, rejected.detail)
         EVENTS_REJECTED.labels(rejected.reason).inc()
         log.warning(

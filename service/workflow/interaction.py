@@ -11,12 +11,14 @@ async def ensure_interaction(work: Work, chart: Chart) -> str:
 
     async def create() -> Result:
         period = chart.period or {}
-        created = await work.ambient.create_interaction(
-            identifier=work.visit.id,
-            patient=chart.patient,
-            started_at=period.get("start"),
-            ended_at=period.get("end"),
-            kind=chart.kind,
+        created = await work.send(
+            lambda: work.ambient.create_interaction(
+                identifier=work.visit.id,
+                patient=chart.patient,
+                started_at=period.get("start"),
+                ended_at=period.get("end"),
+                kind=chart.kind,
+            )
         )
         return {"id": created, "patient": chart.patient}
 
@@ -24,4 +26,4 @@ async def ensure_interaction(work: Work, chart: Chart) -> str:
         found = await work.ambient.find_interaction(identifier=work.visit.id, patient=chart.patient)
         return {"id": found, "patient": chart.patient} if found else None
 
-    return str((await work.once("interaction", create, look))["id"])
+    return str((await work.once("interaction", create, look, intent={"patient": chart.patient}))["id"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.fhir.elements import element, mapping, string
 from service.workflow.visit import Fact
 
+WITHDRAWN = ("entered-in-error", "not-done")
 _ENDED = {"completed", "stopped"}
 
 
@@ -33,7 +34,7 @@ def sort_media(media: tuple[Fact, ...]) -> Recordings:
     A `stopped` recording counts only with content: it may hold the first half of a visit. A status that FHIR does not
     know is awaited like one that is under way: a person hears of it when the wait ends.
     """
-    sound = [m for m in media if m.status not in ("entered-in-error", "not-done") and _may_be_sound(m)]
+    sound = [m for m in media if m.status not in WITHDRAWN and _may_be_sound(m)]
     ended = [m for m in sound if m.status in _ENDED]
     return Recordings(
         available=tuple(m for m in ended if has_content(m)),

@@ -8,7 +8,9 @@ from service.errors import BadConfiguration, LostLease, NeedsPerson, NotYet, Ret
 from service.telemetry import describe, frames
 from service.workflow.reconcile import Ending
 from service.workflow.visit import Settlement, Visit
+from service.workflow.work import Stopping
 
+UNEXPECTED = "unexpected_error"
 LONGEST_BACKOFF = 300.0
 MOST_ATTEMPTS = 300
 """About a day of failures in a row at the longest backoff; then a person is asked."""
@@ -21,31 +23,35 @@ def settlement(visit: Visit, outcome: Ending | BaseException) -> Settlement | No
             return Settlement(state, reason, None, None, 0)
         case LostLease():
             return None
+        case Stopping():
+            return Settlement("waiting", "process_stopped", None, 0.0, visit.attempts, visit.waiting_for)
         case NotYet() as wait:
             return _wait(visit, wait)
-        case Retryable() as failure if visit.attempts >= MOST_ATTEMPTS:
-            return Settlement(
-                "parked",
-                failure.reason,
-                f"gave up after {visit.attempts} attempts; {failure.detail}".rstrip("; "),
-                None,
-                0,
-            )
         case Retryable() as failure:
-            return Settlement(
-                "waiting",
-                failure.reason,
-                failure.detail or None,
-                _backoff(visit, failure),
-                visit.attempts + 1,
-                visit.waiting_for,
-            )
+            return _try_again(visit, failure)
         case NeedsPerson() as stop:
             return Settlement("parked", stop.reason, stop.detail or None, None, 0)
         case BadConfiguration() as wrong:
             return Settlement("parked", "configuration", str(wrong), None, 0)
         case bug:
-            return Settlement("parked", "unexpected_error", "\n".join([describe(bug), *frames(bug)]), None, 0)
+            return unexpected(bug)
+
+
+def unexpected(bug: BaseException) -> Settlement:
+    return Settlement("parked", UNEXPECTED, "\n".join([describe(bug), *frames(bug)]), None, 0)
+
+
+def _try_again(visit: Visit, failure: Retryable) -> Settlement:
+    """Where nothing was sent, because the destination is parked, no attempt counts: it is waited for as long as it takes."""
+    if failure.parked:
+        own = 2.0 ** min(visit.attempts, 10) if visit.attempts else 0.0
+        after = _jittered(max(failure.after or 0.0, own))
+        return Settlement("waiting", failure.reason, None, after, visit.attempts, visit.waiting_for, failure.parked)
+    if visit.attempts >= MOST_ATTEMPTS:
+        gave_up = f"gave up after {visit.attempts} attempts; {failure.detail}".rstrip("; ")
+        return Settlement("parked", failure.reason, gave_up, None, 0)
+    after, detail = _backoff(visit, failure), failure.detail or None
+    return Settlement("waiting", failure.reason, detail, after, visit.attempts + 1, visit.waiting_for)
 
 
 def _wait(visit: Visit, wait: NotYet) -> Settlement:
@@ -71,6 +77,10 @@ def _next_look(visit: Visit, wait: NotYet) -> float:
 
 
 def _backoff(visit: Visit, failure: Retryable) -> float:
-    """What the other side asked for, within bounds; else doubling from one second. Jitter keeps visits apart."""
-    wished = failure.after if failure.after is not None else 2.0 ** min(visit.attempts, 10)
-    return min(max(wished, 1.0), LONGEST_BACKOFF) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+    """Doubling from one second, and no sooner than the other side asked for. Jitter keeps visits apart."""
+    wished = max(failure.after or 0.0, 2.0 ** min(visit.attempts, 10))
+    return _jittered(wished)
+
+
+def _jittered(seconds: float) -> float:
+    return min(max(seconds, 1.0), LONGEST_BACKOFF) * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from service.events.delivery import Delivery, TakeIn
 from service.events.event import Event
-from service.workflow.visit import Fact, Settlement, Visit
+from service.workflow.visit import Fact, Progress, Settlement, Taken, Visit
 
 
 class Consumer(Protocol):
@@ -17,6 +17,10 @@ class Consumer(Protocol):
 
     async def check(self) -> None:
         """Returns when deliveries are known to flow: the queue answers and has this consumer. Raises ConsumerDown."""
+        ...
+
+    async def alive(self) -> None:
+        """Raises ConsumerDown when only a new process helps: never because the broker is away."""
         ...
 
     async def stop(self) -> None:
@@ -32,11 +36,20 @@ class PublishFailed(Exception):
     """The broker did not confirm; the caller may try again."""
 
 
+class PublishRefused(PublishFailed):
+    """The broker is there and will not have it, whenever it is tried: nothing is bound to the routing key, or we have no
+    permission."""
+
+
 class Broker(Protocol):
     async def publish(
         self, body: bytes, *, routing_key: str, content_type: str, message_id: str, headers: Mapping[str, str]
     ) -> None:
-        """Sends to exchange `fhir.events`; returns once the broker confirmed. Raises PublishFailed."""
+        """Sends to exchange `fhir.events`; returns once the broker confirmed. Raises PublishFailed, or PublishRefused."""
+        ...
+
+    async def lacks(self) -> list[str]:
+        """What a worker would miss, a phrase each: permissions and bindings, found out by using them. For the doctor."""
         ...
 
     def consume(self, take_in: TakeIn) -> AbstractAsyncContextManager[Consumer]:
@@ -93,8 +106,10 @@ class Document:
 
 
 class Ambient(Protocol):
-    """The asynchronous ambient documentation workflow. Every call raises Retryable (429, 5xx, timeout, no connection)
-    or NeedsPerson (any other refusal, with the status and the error body's `type`)."""
+    """The asynchronous ambient documentation workflow. Every call raises Retryable (429, 5xx, timeout, no connection;
+    `engine_parked` when nothing was sent) or NeedsPerson (any other refusal, with the status and the error body's `type`).
+
+    Lists hold ids, and nothing where the interaction is not there; to delete what is not there is fine."""
 
     async def create_interaction(
         self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str
@@ -105,6 +120,12 @@ class Ambient(Protocol):
     async def find_interaction(self, *, identifier: str, patient: str) -> str | None:
         """The oldest interaction of this patient with this `encounter.identifier`."""
         ...
+
+    async def find_interactions(self, *, identifier: str, patient: str) -> list[str]:
+        """All of them, oldest first."""
+        ...
+
+    async def delete_interaction(self, interaction: str) -> None: ...
 
     async def upload_recording(
         self, interaction: str, audio: AsyncIterator[bytes], content_type: str | None
@@ -122,6 +143,10 @@ class Ambient(Protocol):
 
     async def find_transcript(self, interaction: str, recording: str) -> Transcript | None: ...
 
+    async def list_transcripts(self, interaction: str) -> list[str]: ...
+
+    async def delete_transcript(self, interaction: str, transcript: str) -> None: ...
+
     async def get_transcript(self, interaction: str, transcript: str) -> Transcript | None:
         """None when the engine does not know it (any more). Segments only when `completed`."""
         ...
@@ -131,6 +156,10 @@ class Ambient(Protocol):
     ) -> Document: ...
 
     async def find_document(self, interaction: str, name: str) -> Document | None: ...
+
+    async def list_documents(self, interaction: str) -> list[str]: ...
+
+    async def delete_document(self, interaction: str, document: str) -> None: ...
 
     async def template_keys(self) -> list[str]: ...
 
@@ -170,7 +199,7 @@ class AnswerLost(Exception):
 
 
 class Ehr(Protocol):
-    """FHIR R4. Calls raise Retryable (429, 5xx, timeout), or NeedsPerson (any other refusal, in the OperationOutcome's codes)."""
+    """FHIR R4. Calls raise Retryable (429, 5xx, timeout; `ehr_parked` when nothing was sent), or NeedsPerson (any other refusal, in the OperationOutcome's codes)."""
 
     @property
     def base_url(self) -> str: ...
@@ -223,7 +252,8 @@ class Stored:
 
 class Inbox(Protocol):
     async def store(self, delivery: Delivery, events: Sequence[Event], ehr: str) -> Stored:
-        """One commit: the delivery, its events, the facts they add to their visits, and those visits made due."""
+        """The delivery, its events, the facts they add to their visits, and those visits made due: one commit, or several
+        for a delivery of very many events, which then comes again whole when one of them fails."""
         ...
 
     async def store_dead(self, delivery: Delivery, reason: str, detail: str) -> str:
@@ -231,23 +261,46 @@ class Inbox(Protocol):
         ...
 
 
+Intents = Mapping[str, Mapping[str, Any]]
+"""Steps that may be taken, each with what is known about it beforehand."""
+
+Plan = Callable[[Visit], Intents]
+"""The intents of what a run over this visit may do."""
+
+
+class Canaries(Protocol):
+    """The canaries that came out of the queue, by name, on the database's clock."""
+
+    async def note(self, name: str) -> None:
+        """This one came out just now. Those of more than a day ago are forgotten."""
+        ...
+
+    async def age(self, name: str) -> float | None:
+        """Seconds since it last came out; None when it never did."""
+        ...
+
+
 class Visits(Protocol):
     """Visits under leases. Every write of a runner carries the visit's fence and raises LostLease when it is not the last."""
 
-    async def claim(self, owner: str, limit: int, lease: float) -> list[Visit]:
-        """Due visits that nobody holds, oldest first, now held by `owner` for `lease` seconds on the database's clock."""
+    async def claim(
+        self, owner: str, limit: int, lease: float, plan: Plan, allowances: Mapping[str, int]
+    ) -> list[Visit]:
+        """Due visits that nobody holds, oldest first, now held by `owner` for `lease` seconds on the database's clock.
+
+        The intents of their planned steps are in the same commit: whatever a run does is written down beforehand.
+        Of those waiting on a destination in `allowances` at most so many are claimed.
+        """
         ...
 
     async def renew(self, visit: Visit, lease: float) -> None: ...
 
-    async def intend(self, visit: Visit, step: str) -> int:
-        """Commits the intent of a step and returns how often it was intended before."""
+    async def save(self, visit: Visit, taken: Sequence[Taken], intents: Intents) -> None:
+        """One commit for steps taken and for further intents."""
         ...
 
-    async def finish(self, visit: Visit, step: str, result: Mapping[str, Any]) -> None: ...
-
     async def forget(self, visit: Visit, steps: Sequence[str]) -> None:
-        """Steps whose effect is known to be gone or failed for good: they will be taken anew."""
+        """Steps whose effect is known to be gone or failed for good: they will be taken anew, and their traces swept."""
         ...
 
     async def note_fact(self, visit: Visit, read: Fact, key: str, ehr: str) -> bool:
@@ -257,13 +310,23 @@ class Visits(Protocol):
         ...
 
     async def is_overtaken(self, visit: Visit) -> bool:
-        """Whether facts arrived since the claim."""
+        """Whether facts arrived since the claim. Raises LostLease."""
         ...
 
-    async def settle(self, visit: Visit, settlement: Settlement) -> None:
-        """Ends the lease. When facts arrived since the claim, the visit is due at once whatever its `next_in` says."""
+    async def settle(self, visit: Visit, settlement: Settlement, progress: Progress) -> None:
+        """Saves the progress and ends the lease, in one commit. When facts arrived since the claim, the visit is due at
+        once whatever its `next_in` says."""
         ...
 
     async def release(self, owner: str) -> int:
         """Gives back every visit that `owner` holds, due at once, and returns how many."""
+        ...
+
+    async def claim_unswept(self, owner: str, limit: int, lease: float, early: bool) -> list[Visit]:
+        """Ended visits whose time has come to be swept (`early`: or has not), now held by `owner`."""
+        ...
+
+    async def swept(self, visit: Visit, *, clean: bool, doubted: Sequence[str] = ()) -> None:
+        """Ends that lease; unless `clean`, the visit is swept again later. Where steps are `doubted`, it is due, and looks
+        for their effect again."""
         ...

@@ -17,7 +17,7 @@ from service.workflow.interaction import ensure_interaction
 from service.workflow.media import Recordings, sort_media
 from service.workflow.readiness import still_awaited
 from service.workflow.recording import ensure_recording
-from service.workflow.retraction import retract_all, retract_outdated
+from service.workflow.retraction import find_withdrawn, retract_all, retract_outdated, retract_unsupported
 from service.workflow.transcript import finish_transcript, start_transcript
 from service.workflow.work import Work
 
@@ -57,6 +57,7 @@ async def _nothing_to_hear(work: Work) -> Ending:
 
 
 async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
+    await retract_unsupported(work)
     awaited = await still_awaited(work, chart, recordings)
     if awaited and not recordings.available:
         raise awaited
@@ -71,6 +72,7 @@ async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
     if awaited:
         raise awaited
     await refuse_overtaken(work)
+    await find_withdrawn(work)
     for template in work.notes.templates:
         revision = content_revision(template, heard.values())
         document = await ensure_document(work, interaction, template, revision, transcripts)

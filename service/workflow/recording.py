@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from service.errors import NotYet
 from service.fhir.elements import mapping, string
+from service.telemetry import ORPHANS
 from service.workflow.ports import Absent
 from service.workflow.visit import Fact, content_key
 from service.workflow.work import Result, Work
@@ -24,13 +26,15 @@ async def ensure_recording(work: Work, interaction: str, media: Fact) -> Result:
         try:
             async with work.ehr.open_audio(content) as audio:
                 measured = Measured(audio.chunks)
-                recording = await work.ambient.upload_recording(interaction, measured.chunks(), audio.content_type)
+                recording = await work.send(
+                    partial(work.ambient.upload_recording, interaction, measured.chunks(), audio.content_type)
+                )
         except Absent:
             raise NotYet(
                 "audio_not_there", after=30, detail=media.reference, at_most=work.notes.incomplete_wait
             ) from None
         if not measured.matches(content):
-            await work.ambient.delete_recording(interaction, recording.id)
+            await work.send(lambda: work.ambient.delete_recording(interaction, recording.id))
             raise NotYet("audio_incomplete", after=30, detail=media.reference, at_most=work.notes.incomplete_wait)
         return {"id": recording.id, "media": media.reference, "channels": recording.channels, **measured.result()}
 
@@ -38,9 +42,14 @@ async def ensure_recording(work: Work, interaction: str, media: Fact) -> Result:
         known = {result.get("id") for name, result in work.results.items() if name.startswith("recording:")}
         for stray in await work.ambient.list_recordings(interaction):
             if stray not in known:
-                await work.ambient.delete_recording(interaction, stray)
+                await work.send(partial(work.ambient.delete_recording, interaction, stray))
+                ORPHANS.labels("recording").inc()
 
-    return await work.once(f"recording:{media.id}:{content_key(media)}", upload, sweep)
+    return await work.once(recording_step(media), upload, sweep)
+
+
+def recording_step(media: Fact) -> str:
+    return f"recording:{media.id}:{content_key(media)}"
 
 
 class Measured:

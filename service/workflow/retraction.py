@@ -9,11 +9,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import NeedsPerson, NotYet, Retryable
+from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import string
-from service.workflow.filed import FiledNote, content_revision, filed_notes, find_unfinished
-from service.workflow.ports import Absent, AnswerLost, Changed
+from service.workflow.facts import look_for
+from service.workflow.filed import WITHDRAWN, FiledNote, content_revision, filed_notes, find_unfinished
+from service.workflow.media import WITHDRAWN as NO_RECORDING
+from service.workflow.ports import Absent, Changed
 from service.workflow.work import Result, Work
+
+
+async def find_withdrawn(work: Work) -> None:
+    """A retraction whose answer never came may have been carried out: that note stands no more, whatever the facts say
+    by now."""
+    for note in filed_notes(work):
+        step = f"retired:{note.key}"
+        if step in work.visit.steps and await is_withdrawn(work, note):
+            work.keep(step, {"reference": note.reference, "status": "withdrawn"})
+
+
+async def is_withdrawn(work: Work, note: FiledNote) -> bool:
+    """Whether the note stands no more in the EHR; one that it does not show (404) may stand."""
+    try:
+        return (await work.ehr.read(note.reference)).get("status") in WITHDRAWN
+    except Absent as absent:
+        return absent.gone
+
+
+async def retract_unsupported(work: Work) -> None:
+    """A note that quotes a recording which was withdrawn, or is another visit's now, does not stand until the next one is
+    there. An event's word alone withdraws nothing that the EHR still has."""
+    sound = {media.reference for media in work.visit.media if media.status not in NO_RECORDING}
+    quoting = [note for note in filed_notes(work) if note.media - sound]
+    for reference in sorted({gone for note in quoting for gone in note.media - sound}):
+        await look_for(work, reference)
+    await _retire_each(work, [(note, "entered-in-error") for note in quoting], None)
 
 
 async def retract_all(work: Work, because: NeedsPerson | None = None) -> None:
@@ -47,11 +76,13 @@ async def _retire_each(work: Work, notes: Sequence[tuple[FiledNote, str]], becau
             left.append(edited)
     details = [because.detail if because else "", *(edited.detail for edited in left)]
     if because or left:
-        raise NeedsPerson((because or left[0]).reason, "; ".join(detail for detail in details if detail))
+        words, alarm = "; ".join(detail for detail in details if detail), because is not None and because.alarm
+        raise NeedsPerson((because or left[0]).reason, words, alarm)
 
 
 async def still_current(work: Work) -> bool:
     """Whether a note of the visit stands as current in the EHR, which a person may have changed meanwhile."""
+    await find_unfinished(work)
     for note in filed_notes(work):
         try:
             if (await work.ehr.read(note.reference)).get("status") == "current":
@@ -67,21 +98,18 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
             current = await work.ehr.read(note.reference)
         except Absent as absent:
             return _gone(work, note, absent)
-        if current.get("status") in ("entered-in-error", "superseded"):
+        if current.get("status") in WITHDRAWN:
             return {"reference": note.reference, "status": current["status"]}
         _refuse_edited(current, note)
-        work.guard()
         try:
-            await work.ehr.update({**current, "status": status}, string(current, "meta", "versionId"))
+            await work.send(
+                lambda: work.ehr.update({**current, "status": status}, string(current, "meta", "versionId"))
+            )
         except Absent as absent:
             return _gone(work, note, absent)
         except Changed:
             raise NeedsPerson(
                 "note_edited", f"{note.reference} was changed in the EHR meanwhile: retract it there"
-            ) from None
-        except AnswerLost:
-            raise Retryable(
-                "answer_lost", "the EHR did not answer the update; the note will be read again first"
             ) from None
         return {"reference": note.reference, "status": status}
 

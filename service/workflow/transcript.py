@@ -9,7 +9,7 @@ from service.workflow.ports import Transcript
 from service.workflow.visit import Fact, content_key
 from service.workflow.work import Result, Work
 
-_SLOWEST_LOOK = 15.0
+_SLOWEST_LOOK = 60.0
 
 
 async def start_transcript(work: Work, interaction: str, media: Fact, recording: Result) -> Result:
@@ -17,8 +17,11 @@ async def start_transcript(work: Work, interaction: str, media: Fact, recording:
     roles = _roles(work, recording)
 
     async def create() -> Result:
-        created = await work.ambient.create_transcript(
-            interaction, str(recording["id"]), language=work.notes.language, multichannel=bool(roles), roles=roles
+        await work.save()  # a recording that nobody knows is deleted, and must not have been paid for
+        created = await work.send(
+            lambda: work.ambient.create_transcript(
+                interaction, str(recording["id"]), language=work.notes.language, multichannel=bool(roles), roles=roles
+            )
         )
         return {"id": created.id}
 
@@ -26,7 +29,11 @@ async def start_transcript(work: Work, interaction: str, media: Fact, recording:
         found = await work.ambient.find_transcript(interaction, str(recording["id"]))
         return {"id": found.id} if found else None
 
-    return await work.once(f"transcript:{media.id}:{content_key(media)}", create, look)
+    return await work.once(transcript_step(media), create, look)
+
+
+def transcript_step(media: Fact) -> str:
+    return f"transcript:{media.id}:{content_key(media)}"
 
 
 async def finish_transcript(work: Work, interaction: str, media: Fact, started: Result) -> Result:

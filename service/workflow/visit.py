@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -56,6 +56,7 @@ class Visit:
     """A visit under a lease. `fence` names this lease in every write; `revision` counts the facts stored so far.
 
     It has `waited` seconds for what it is `waiting_for`; a failure in between does not start that clock again.
+    `steps` are as earlier runs left them; `intended` names those whose intent the claim has committed for this run.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Visit:
     waited: float
     facts: tuple[Fact, ...] = ()
     steps: Mapping[str, Step] = field(default_factory=dict)
+    intended: frozenset[str] = frozenset()
 
     @property
     def encounter_id(self) -> str | None:
@@ -89,8 +91,29 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that this run began so many seconds ago (None: an earlier one did), and its result once there is one."""
+
+    name: str
+    began: float | None
+    ended: float = 0.0
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has not saved yet: the steps it took, and those it was to take and never began."""
+
+    taken: Sequence[Taken] = ()
+    untouched: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a run of the reconciler ends for its visit. It is due `next_in` seconds from now, None for never by itself."""
+    """How a run of the reconciler ends for its visit. It is due `next_in` seconds from now, None for never by itself.
+
+    `waiting_on` is the destination that it waits for: it is not claimed while that is parked.
+    """
 
     state: str
     reason: str | None
@@ -98,6 +121,7 @@ class Settlement:
     next_in: float | None
     attempts: int
     waiting_for: str | None = None
+    waiting_on: str | None = None
 
 
 def visit_id(ehr: str, key: str) -> str:

@@ -14,6 +14,7 @@ NUMBERS = count()
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    _sendable(case)
     if not (case.meta and case.meta.generation.mode.is_positive and isinstance(case.body, dict)):
         return
     encounter = case.body.get("encounter")
@@ -29,3 +30,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.body = {**case.body, "outputLanguage": "en"}
     if "templateKey" in case.body:
         case.body = {**case.body, "templateKey": "corti-soap"}
+
+
+def _sendable(case: Any) -> None:
+    """What cannot stand in a header (RFC 9110 §5.5) never leaves the tool, or is refused before any route is found."""
+    for name, value in list((case.headers or {}).items()):
+        if isinstance(value, str):
+            case.headers[name] = "".join(c if c.isascii() and c.isprintable() else "?" for c in value)

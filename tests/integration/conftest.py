@@ -12,6 +12,7 @@ import pytest
 from adapters.database.database import Database
 from service.settings import read_settings
 from tests.nodes import install
+from tests.nodes.pgbouncer import PgBouncerNode
 from tests.nodes.postgresql import PostgresNode
 from tests.nodes.rabbitmq import RabbitNode
 
@@ -41,6 +42,16 @@ def rabbitmq_node(servers_installed: None) -> Iterator[RabbitNode]:
 @pytest.fixture(scope="session")
 def postgresql_node(servers_installed: None) -> Iterator[PostgresNode]:
     node = PostgresNode()
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgresql_node: PostgresNode) -> Iterator[PgBouncerNode]:
+    node = PgBouncerNode(postgresql_node)
     try:
         node.start()
         yield node

@@ -38,12 +38,14 @@ class ServiceProcess:
             self.kill()
 
 
-def start(folder: Path, role: str, probe_port: int, seconds: float = 60, **settings: object) -> ServiceProcess:
-    """Starts `ambient-fhir <role>` and waits until its `/readyz` answers 200."""
+def start(
+    folder: Path, role: str, probe_port: int, seconds: float = 60, code: Path | None = None, **settings: object
+) -> ServiceProcess:
+    """Starts `ambient-fhir <role>` and waits until its `/readyz` answers 200. `code` holds another version of it."""
     log = folder / f"{role}-{probe_port}.log"
     with log.open("ab") as output:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "service", role], env=environment(settings), stdout=output, stderr=output
+            [sys.executable, "-m", "service", role], env=environment(settings), stdout=output, stderr=output, cwd=code
         )
     process = ServiceProcess(popen, log)
     deadline = time.monotonic() + seconds

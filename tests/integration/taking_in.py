@@ -10,7 +10,7 @@ from typing import Any
 from adapters.rabbitmq.broker import RabbitBroker
 from service.events.delivery import Delivery, Taken
 from service.settings import Broker
-from service.workflow.ports import ConsumerDown
+from service.workflow.ports import ConsumerDown, PublishFailed
 
 EVENTS, DEAD = "ambient.events", "ambient.events.dead"
 MEDIA = "fhir.Media.create"
@@ -64,10 +64,10 @@ async def send(broker: RabbitBroker, body: bytes = b"{}", routing_key: str = MED
 
 
 async def eventually(check: Callable[[], Awaitable[None]], timeout: float = 15) -> None:
-    """Until the consumer's check passes."""
+    """Until the consumer's check, or a publish, passes."""
     async with asyncio.timeout(timeout):
         while True:
             try:
                 return await check()
-            except ConsumerDown:
+            except (ConsumerDown, PublishFailed):
                 await asyncio.sleep(0.1)

@@ -72,20 +72,21 @@ async def test_a_delivery_that_could_not_be_taken_in_comes_again(rabbitmq, opera
     assert await operator.depth(EVENTS) == 0
 
 
-async def test_a_delivery_that_fails_while_others_succeed_goes_back_to_the_queue(rabbitmq, operator):
-    intake = Intake()
+async def test_what_is_taken_in_is_what_was_sent_whoever_wrote_on_it_since(rabbitmq, operator):
+    intake = Intake(failures=1)
+    since = {"x-ambient-reason": "not_fhir", "x-death": "odd", "x-first-death-queue": "q", "x-last-death-queue": "q"}
+    await prepare(rabbitmq)
+    await operator.publish(EVENTS, b"1", headers={"a": "b", **since})
+    await operator.give_back(EVENTS)
+    async with connect(rabbitmq) as broker, broker.consume(intake):
+        await intake.wait_for({b"1"})
+    assert [dict(delivery.headers) for delivery in intake.seen] == [{"a": "b"}]
 
-    async def one_is_hopeless(delivery: Delivery) -> Taken:
-        if delivery.body == b"hopeless" and delivery.headers.get("x-delivery-count", "0") == "0":
-            raise RuntimeError("a bug")
-        return await intake(delivery)
 
-    async with connect(rabbitmq) as broker, broker.consume(one_is_hopeless):
-        await send(broker, b"hopeless")
-        await asyncio.sleep(0.3)
-        await send(broker, b"fine")
-        await intake.wait_for({b"hopeless", b"fine"})
-    assert await operator.depth(EVENTS) == 0
+async def prepare(rabbitmq: str) -> None:
+    """Declares everything."""
+    async with connect(rabbitmq):
+        pass
 
 
 async def test_a_dead_letter_is_copied_whole_with_its_reason(rabbitmq, operator):
@@ -196,3 +197,37 @@ async def test_a_queue_declared_differently_is_reported_with_what_to_do(rabbitmq
     with pytest.raises(BadConfiguration, match="delete the queue"):
         async with connect(rabbitmq):
             pass
+
+
+async def test_a_delivery_that_always_crashes_ends_whole_among_the_dead_although_they_had_no_home(
+    rabbitmq, rabbitmq_node: RabbitNode, operator
+):
+    """The delivery limit is 50; a policy may lower it. At-least-once: without a home the dead letter waits for one, and the
+    broker looks for it every 3 minutes unless told otherwise."""
+    intake = Intake(failures=3)
+    await asyncio.to_thread(
+        rabbitmq_node.ctl,
+        "eval",
+        "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000), "
+        f'rabbit_policy:parse_set(<<"{rabbitmq.rpartition("/")[2]}">>, <<"lowered">>, <<"^ambient.events$">>, '
+        '<<"{\\"delivery-limit\\": 2}">>, <<"0">>, <<"queues">>, <<"tests">>).',
+    )
+    async with connect(rabbitmq), connect(rabbitmq, declare=False) as broker:
+        await operator.unbind(DEAD, "ambient.dlx", "#")
+        await operator.publish(
+            EVENTS, b"\x00whole", message_id="m1", content_type="x/y", headers={"a": 1}, delivery_mode=2
+        )
+        for _ in range(3):
+            async with broker.consume(intake):
+                await intake.begun.get()
+        await asyncio.sleep(0.5)
+        assert (await operator.depth(EVENTS), await operator.depth(DEAD)) == (0, 0)
+        async with connect(rabbitmq):
+            await operator.wait_for_depth(DEAD, 1)
+        async with broker.consume(intake):
+            await send(broker, b"fine")
+            await intake.wait_for({b"fine"})
+    letter = await operator.take(DEAD)
+    assert (letter.body, letter.message_id, letter.content_type) == (b"\x00whole", "m1", "x/y")
+    assert letter.headers["a"] == 1
+    assert "x-ambient-reason" not in letter.headers

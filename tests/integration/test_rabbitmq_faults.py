@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from aio_pika.abc import AbstractRobustConnection
+from aio_pika.exceptions import ChannelInvalidStateError
+from yarl import URL
 
-from service.telemetry import CONSUMER_UP
+from adapters.rabbitmq.connection import RotatingConnection
+from adapters.rabbitmq.consumer import RabbitConsumer
+from service.settings import Broker
+from service.telemetry import CONSUMER_UP, PUBLISHER_UP
 from service.workflow.ports import ConsumerDown, PublishFailed
 from tests.integration.taking_in import EVENTS, Intake, connect, eventually, send
+from tests.nodes.forwarder import Forwarder
 from tests.nodes.queue_operator import Operator
 from tests.nodes.rabbitmq import RabbitNode
 
@@ -45,6 +53,7 @@ async def test_everything_confirmed_arrives_although_the_broker_is_killed(rabbit
         with pytest.raises(ConsumerDown):
             await consumer.check()
         await asyncio.to_thread(rabbitmq_node.start)
+        await consumer.alive()
         await publishing
         await eventually(consumer.check)
         assert len(confirmed) == 300
@@ -103,6 +112,89 @@ async def test_the_watchdog_brings_a_lost_consumer_back(rabbitmq):
         await intake.wait_for({b"1"})
         assert consumer_up()
     assert not consumer_up()
+
+
+async def test_a_connection_that_does_not_come_back_is_replaced(rabbitmq):
+    intake = Intake()
+    async with connect(rabbitmq, watch_every=0.3) as broker, broker.consume(intake) as consumer:
+        await consumer.subscription.connection.close()
+        with pytest.raises(ConsumerDown):
+            await consumer.check()
+        await eventually(consumer.check)
+        await consumer.alive()
+        await send(broker, b"1")
+        await intake.wait_for({b"1"})
+
+
+def publisher_up() -> bool:
+    return PUBLISHER_UP.collect()[0].samples[0].value == 1
+
+
+async def told(up: bool) -> None:
+    async with asyncio.timeout(15):
+        while publisher_up() != up:  # noqa: ASYNC110 - the metric is what is looked at
+            await asyncio.sleep(0.02)
+
+
+async def test_a_publishing_connection_that_does_not_come_back_is_replaced(rabbitmq):
+    async with connect(rabbitmq, watch_every=0.3) as broker:
+        await told(up=True)
+        await broker._publisher.connection.close()
+        await told(up=False)
+        await eventually(lambda: send(broker))
+        await told(up=True)
+    assert not publisher_up()
+
+
+async def test_a_broker_that_is_away_is_waited_for(rabbitmq):
+    async with (
+        Forwarder.to(URL(rabbitmq).port) as way,
+        connect(str(URL(rabbitmq).with_port(way.port)), watch_every=0.1) as broker,
+    ):
+        way.close()
+        await told(up=False)
+        await asyncio.sleep(1)
+        assert not publisher_up()
+        await way.open()
+        await eventually(lambda: send(broker))
+        await told(up=True)
+
+
+class Broken(RotatingConnection):
+    """A client that connects, and can do nothing more."""
+
+    def channel(self, *_: Any, **__: Any) -> Any:
+        raise ChannelInvalidStateError
+
+
+async def test_only_a_consumer_that_no_new_connection_brings_back_is_not_alive(rabbitmq):
+    broken = False
+
+    async def open_one() -> AbstractRobustConnection:
+        connection = (Broken if broken else RotatingConnection)([URL(rabbitmq)], "test")
+        await connection.connect()
+        return connection
+
+    async with connect(rabbitmq) as broker, Operator.connect(rabbitmq) as operator:
+        consumer = RabbitConsumer(open_one, broker._publisher, Intake(), Broker(url=rabbitmq), watch_every=0.2)
+        await consumer.start()
+        broken = True
+        await consumer.subscription.connection.close()
+        await consumer.alive()
+        await eventually(lambda: not_alive(consumer))
+        await operator.delete_queue(EVENTS)  # now a restart would not help either
+        await eventually(consumer.alive)
+        broken = False
+        await eventually(consumer.check)
+        await consumer.stop()
+
+
+async def not_alive(consumer: RabbitConsumer) -> None:
+    try:
+        await consumer.alive()
+    except ConsumerDown:
+        return
+    raise ConsumerDown("it is alive, and should not be")
 
 
 async def test_the_watchdog_is_not_deceived_by_another_consumer_of_the_queue(rabbitmq):

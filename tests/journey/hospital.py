@@ -107,6 +107,10 @@ class Hospital:
         filed = await self.house.ehr.update(resource, None)
         return await self.house.ehr.read(filed.reference)
 
+    def http(self) -> httpx.AsyncClient:
+        """Whoever calls the house from outside."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.house.app), base_url="http://localhost")
+
     async def delete(self, reference: str) -> None:
         """Out of the EHR, which the workflow's own client never does."""
         async with httpx.AsyncClient(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,3 +102,41 @@ async def test_a_note_whose_answer_was_lost_is_taken_back_as_well(hospital: Hosp
     await hospital.tell(await hospital.put({**media, "status": "entered-in-error"}))
     await hospital.until("cancelled", reason="recordings_withdrawn")
     assert [note["status"] for note in await hospital.notes()] == ["entered-in-error"]
+
+
+async def test_a_transcript_that_is_said_to_be_in_the_making_again_is_not_paid_for_twice(hospital: Hospital) -> None:
+    engine = hospital.house.ambient
+    slipping = SlipsBack(engine)
+    hospital.house.ambient = slipping
+    await hospital.tell(await hospital.admit(), await hospital.record())
+    await hospital.until("waiting", reason="transcript_not_readable")
+    await hospital.house.visits.retry_visit("Encounter/e1")
+    hospital.house.wake.set()
+    await hospital.until("done")
+    assert slipping.slipped
+    assert slipping.asked_for == 1
+
+
+class SlipsBack:
+    """An engine that once calls a finished transcript unfinished, right after it was looked at."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._seen = False
+        self.slipped = False
+        self.asked_for = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def create_transcript(self, *args: Any, **options: Any) -> Any:
+        self.asked_for += 1
+        return await self._engine.create_transcript(*args, **options)
+
+    async def get_transcript(self, *args: Any) -> Any:
+        found = await self._engine.get_transcript(*args)
+        if self._seen and not self.slipped:
+            self.slipped = True
+            return replace(found, status="processing", segments=())
+        self._seen = found.status == "completed"
+        return found

@@ -109,7 +109,8 @@ def test_the_note_of_the_transcript_holds_what_matters(heard: Heard) -> None:
     assert "penicillin" in note["subjective"]
     assert "38.1" in note["objective"]
     assert "pneumonia on the right side" in note["assessment"]
-    assert "100 mg twice a day for seven days" in note["plan"]
+    # numbers are spelt as the model hears them, which differs between processors with and without AVX-512
+    assert re.search(r"100 ?mg twice a day for (?:seven|7) days", note["plan"])
 
 
 @pytest.mark.parametrize("channels", [1, 2])

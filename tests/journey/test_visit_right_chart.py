@@ -137,9 +137,8 @@ async def test_a_second_recording_that_is_withdrawn_brings_the_first_note_back_a
     await hospital.tell(await hospital.put({**second, "status": "entered-in-error"}))
     await hospital.until("done")
     notes = await hospital.notes()
-    assert [n["status"] for n in notes] == ["superseded", "superseded", "current"]
+    assert [n["status"] for n in notes] == ["superseded", "entered-in-error", "current"]
     assert notes[2]["context"]["related"] == [{"reference": "Media/m1"}]
-    assert notes[2]["relatesTo"][0]["target"]["reference"] == f"DocumentReference/{notes[1]['id']}"
 
 
 async def test_an_edited_note_does_not_keep_the_others_standing(tmp_path: Path) -> None:
@@ -188,3 +187,29 @@ async def test_an_image_is_no_recording(hospital: Hospital) -> None:
     image = await hospital.record(content={"contentType": "image/jpeg", "url": "Binary/b-m1"})
     await hospital.tell(await hospital.admit(), image)
     await hospital.until("done", reason="no_recording")
+
+
+async def test_an_event_that_deletes_one_of_two_recordings_which_the_ehr_still_has_changes_nothing(
+    hospital: Hospital,
+) -> None:
+    first, second = await hospital.record(), await hospital.record("m2", turns=[("patient", "My knee hurts as well.")])
+    await hospital.tell(await hospital.admit(), first, second)
+    await hospital.until("done")
+    await hospital.tell({"resourceType": "Media", "id": "m2"}, operation="delete")
+    await hospital.until("done")
+    (note,) = await hospital.notes()
+    assert (note["status"], len(note["context"]["related"])) == ("current", 2)
+
+
+async def test_a_note_in_a_wrong_chart_is_taken_back_although_its_encounter_was_cancelled(hospital: Hospital) -> None:
+    await two_patients(hospital)
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(encounter, media)
+    await hospital.until("done")
+    cancelled = await hospital.put({**encounter, "status": "cancelled"})
+    moved = await hospital.put({**media, "subject": {"reference": "Patient/p2"}})
+    alarms = REGISTRY.get_sample_value("ambient_subject_mismatch_total") or 0.0
+    await hospital.tell(cancelled, moved)
+    await hospital.until("parked", reason="subject_mismatch")
+    assert [n["status"] for n in await hospital.notes()] == ["entered-in-error"]
+    assert (REGISTRY.get_sample_value("ambient_subject_mismatch_total") or 0.0) > alarms

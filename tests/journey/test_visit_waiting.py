@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+from sqlalchemy import insert
+
+from adapters.database.database import Database
+from adapters.database.schema import clock
+from adapters.database.workflow_tables import visits
+from service.settings import read_settings
 from tests.journey.hospital import Hospital, open_hospital
+from tests.scratch import scratch_database
 
 SHORT = {"notes": {"incomplete_wait": 0.05, "max_wait": 0.05}}
 
@@ -116,3 +124,26 @@ async def test_a_recording_that_cannot_be_decoded_is_parked(hospital: Hospital) 
     await hospital.put({"resourceType": "Binary", "id": "b-m1", "contentType": "audio/ogg", "data": "anVuaw=="})
     await hospital.tell(await hospital.admit(), media)
     await hospital.until("parked", reason="recording_refused")
+
+
+async def test_a_thousand_waiting_visits_cost_rows_only(tmp_path: Path) -> None:
+    database = read_settings(database={"url": scratch_database(tmp_path)}).database
+    async with open_hospital(tmp_path) as hospital, Database.connect(database) as other:
+        await hospital.tell(await hospital.admit(), await hospital.record())
+        await hospital.until("done")
+        tasks = len(asyncio.all_tasks())
+        await _wait(other, 1000)
+        hospital.house.wake.set()
+        await hospital.tell(await hospital.admit("e2"), await hospital.record("m2", encounter="e2"))
+        await hospital.until("done", "Encounter/e2")
+        assert (await hospital.house.visits.count_by_state())["waiting"] == 1000
+        assert len(asyncio.all_tasks()) <= tasks
+
+
+async def _wait(database: Database, visits_waiting: int) -> None:
+    rows = [
+        {"id": f"{n:036}", "ehr": "sandbox", "key": f"Encounter/w{n}", "state": "waiting"}
+        for n in range(visits_waiting)
+    ]
+    async with database.transaction() as connection:
+        await connection.execute(insert(visits).values(next_at=clock(3600), reason="transcribing"), rows)

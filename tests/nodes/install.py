@@ -1,7 +1,7 @@
-"""Installs what the private nodes need: Debian's RabbitMQ and PostgreSQL servers, without starting them as services.
+"""Installs what the private nodes need: Debian's RabbitMQ, PostgreSQL and PgBouncer, without starting them as services.
 
-Run as `python -m tests.nodes.install`. It exits 0 when both servers are there, and 1 with the words of `ADVICE` when
-they are missing and cannot be installed from here.
+Run as `python -m tests.nodes.install`. It exits 0 when all of them are there, and 1 with the words of `ADVICE` when
+some are missing and cannot be installed from here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.nodes import postgresql, rabbitmq
+from tests.nodes import pgbouncer, postgresql, rabbitmq
 
 ADVICE = (
-    "The tests start a private RabbitMQ and a private PostgreSQL node and need their servers. Not found: {missing}. "
-    "On Debian or Ubuntu run as root: apt-get install --no-install-recommends rabbitmq-server postgresql"
+    "The tests start private RabbitMQ, PostgreSQL and PgBouncer nodes and need their servers. Not found: {missing}. "
+    "On Debian or Ubuntu run as root: apt-get install --no-install-recommends rabbitmq-server postgresql pgbouncer"
 )
 _NO_SERVICE_STARTS = Path("/usr/sbin/policy-rc.d")
 
@@ -28,6 +28,7 @@ def missing() -> list[str]:
     found = {
         "rabbitmq-server": (rabbitmq.BINARIES / "rabbitmq-server").exists(),
         "postgresql": postgresql.binaries() is not None,
+        "pgbouncer": pgbouncer.BINARY.exists(),
     }
     return [package for package, there in found.items() if not there]
 

@@ -20,6 +20,16 @@ def binaries() -> Path | None:
     return max(found, key=lambda folder: int(folder.parent.name), default=None)
 
 
+def as_owner(folder: Path) -> dict[str, Any]:
+    """How to run a server that refuses root in its folder, which as root is then given to user `postgres`."""
+    how: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL}
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        how |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        shutil.chown(folder, owner.pw_uid, owner.pw_gid)
+    return how
+
+
 class PostgresNode:
     """`durable` keeps fsync on; without it commits survive kill -9 of the server, not loss of power."""
 
@@ -32,11 +42,7 @@ class PostgresNode:
         self._durable = durable
         self.port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
-        self._as_owner: dict[str, Any] = {"cwd": self.folder, "stdin": subprocess.DEVNULL}
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("postgres")
-            self._as_owner |= {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-            shutil.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        self._as_owner = as_owner(self.folder)
 
     def url(self, database: str = "postgres", driver: Literal["", "+asyncpg"] = "+asyncpg") -> str:
         return f"postgresql{driver}://postgres@127.0.0.1:{self.port}/{database}"

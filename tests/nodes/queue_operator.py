@@ -38,6 +38,13 @@ class Operator:
         await message.ack()
         return message
 
+    async def give_back(self, queue: str) -> None:
+        """The next delivery, once there is one, to the queue that it came from: a failure that the broker counts."""
+        source = await self._channel.get_queue(queue, ensure=False)
+        while (message := await source.get(fail=False)) is None:  # noqa: ASYNC110 - the broker has nothing to wait on
+            await asyncio.sleep(0.01)
+        await message.nack(requeue=True)
+
     async def publish(self, queue: str, body: bytes, **properties: Any) -> None:
         """Straight to a queue, confirmed."""
         await self._channel.default_exchange.publish(aio_pika.Message(body, **properties), queue)
@@ -50,3 +57,6 @@ class Operator:
 
     async def delete_exchange(self, name: str) -> None:
         await self._channel.exchange_delete(name)
+
+    async def unbind(self, queue: str, exchange: str, routing_key: str) -> None:
+        await (await self._channel.get_queue(queue, ensure=False)).unbind(exchange, routing_key)

@@ -1,4 +1,5 @@
-"""A private RabbitMQ node on loopback: own folder, own Erlang name and cookie, own epmd. Runs as root or as anyone.
+"""A private RabbitMQ node on loopback: own folder, own Erlang name and cookie, own epmd, and a port for TLS with
+certificates of its own authority. Runs as root or as anyone.
 
 `kill()` is kill -9; `start()` on the same object brings the same node back with its durable data. A quorum queue
 younger than about a second loses everything in a kill -9 (RabbitMQ 3.10): wait two seconds after declaring it.
@@ -13,11 +14,18 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.nodes.certificates import Authority
 from tests.nodes.loopback import answers, free_port, own_folder, remove_folder, wait_until
 
 BINARIES = Path("/usr/lib/rabbitmq/bin")  # Debian's; the wrappers in /usr/sbin would change user and folders
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
+listeners.ssl.1 = 127.0.0.1:{tls_port}
+ssl_options.cacertfile = {certificates}/ca.pem
+ssl_options.certfile = {certificates}/server.pem
+ssl_options.keyfile = {certificates}/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
 log.console = false
 log.file.level = warning
 vm_memory_high_watermark.absolute = 1GB
@@ -28,7 +36,8 @@ disk_free_limit.absolute = 50MB
 class RabbitNode:
     def __init__(self) -> None:
         self.folder = own_folder("rabbitmq", self.stop)
-        self.port, self._distribution, self._epmd = free_port(), free_port(), free_port()
+        self.port, self.tls_port, self._distribution, self._epmd = (free_port() for _ in range(4))
+        self.authority = Authority(self.folder / "certificates")
         self._server: subprocess.Popen[bytes] | None = None
         self._environment = self._write_configuration()
 
@@ -36,10 +45,13 @@ class RabbitNode:
         folder = self.folder
         for name in ("mnesia", "log"):
             (folder / name).mkdir()
+        for name in ("server", "client"):
+            self.authority.sign(name)
         cookie = folder / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(12))
         cookie.chmod(0o400)
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))
+        addresses = {"port": self.port, "tls_port": self.tls_port, "certificates": self.authority.folder}
+        (folder / "rabbitmq.conf").write_text(CONFIGURATION.format(**addresses))
         (folder / "enabled_plugins").write_text("[].")
         return {
             **os.environ,
@@ -59,6 +71,11 @@ class RabbitNode:
     def url(self, vhost: str = "") -> str:
         """The AMQP URL of a vhost, as the node's only user; without a name the default one."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
+
+    def tls_url(self, vhost: str = "", **files: object) -> str:
+        """Over TLS, where the node demands a client certificate of its own authority; `files` are the URL's parameters."""
+        query = "&".join(f"{name}={value}" for name, value in files.items())
+        return f"amqps://guest:guest@127.0.0.1:{self.tls_port}/{vhost}?{query}"
 
     def start(self) -> None:
         """Returns once the node takes connections: 4 to 8 s on two cores."""
@@ -108,6 +125,18 @@ class RabbitNode:
             "eval",
             f"lists:foreach(fun(V) -> rabbit_vhost:add(V, <<>>, <<>>, <<>>), rabbit_auth_backend_internal:set_permissions("
             f'<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<>>) end, [{wanted}]).',
+        )
+
+    def add_users(self, vhost: str, **rights: tuple[str, str, str]) -> None:
+        """Each with the password `secret`, and what it may configure, write and read in the vhost."""
+        wanted = ",".join(
+            "{" + ",".join(f'<<"{word}">>' for word in (name, *may)) + "}" for name, may in rights.items()
+        )
+        escaped = wanted.replace("\\", "\\\\")
+        self.ctl(
+            "eval",
+            'lists:foreach(fun({U, C, W, R}) -> rabbit_auth_backend_internal:add_user(U, <<"secret">>, <<>>), '
+            f'rabbit_auth_backend_internal:set_permissions(U, <<"{vhost}">>, C, W, R, <<>>) end, [{escaped}]).',
         )
 
     def close_connections(self) -> None:

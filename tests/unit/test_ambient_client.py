@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -51,6 +51,64 @@ async def test_no_answer_is_retryable(error: type[httpx.RequestError]) -> None:
     with pytest.raises(Retryable) as failed:
         await client_of(fail).list_recordings("i")
     assert "10.0.0.1" not in str(failed.value)
+
+
+async def test_while_the_engine_wants_to_be_left_alone_nothing_is_sent_to_it() -> None:
+    asked: list[httpx.Request] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, headers={"Retry-After": "7"})
+
+    client = client_of(busy)
+    with pytest.raises(Retryable, match="engine_unavailable: status 429"):
+        await client.list_recordings("i")
+    for call in (client.list_documents("i"), client.find_interaction(identifier="v", patient="p"), client.delete_interaction("i")):  # fmt: skip
+        with pytest.raises(Retryable, match="engine_parked") as refused:
+            await call
+        assert refused.value.parked == "engine"
+        assert refused.value.after == pytest.approx(7, abs=1)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("error", "calls"), [(httpx.ConnectError, 1), (httpx.ReadTimeout, 3), (httpx.ReadError, 3)])
+async def test_an_engine_that_is_down_is_left_alone(error: type[httpx.RequestError], calls: int) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error("down")
+
+    client = client_of(fail)
+    for _ in range(calls):
+        with pytest.raises(Retryable, match=r"engine_unreachable|engine_timeout"):
+            await client.list_recordings("i")
+    with pytest.raises(Retryable, match="engine_parked"):
+        await client.list_recordings("i")
+
+
+async def test_refusals_and_what_the_audios_side_breaks_say_nothing_against_the_engine() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"OggS"
+        raise Retryable("audio_unreachable")
+
+    async def listening(request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return httpx.Response(422)
+
+    client = client_of(listening)  # type: ignore[arg-type]
+    for _ in range(5):
+        with pytest.raises(NeedsPerson, match="status 422"):
+            await client.list_recordings("i")
+        with pytest.raises(Retryable, match="audio_unreachable"):
+            await client.upload_recording("i", broken(), None)
+
+
+async def test_a_token_endpoint_that_is_down_does_not_park_the_engine() -> None:
+    def down(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    client = authenticated(down)  # type: ignore[arg-type]
+    for _ in range(5):
+        with pytest.raises(Retryable, match="engine_unreachable"):
+            await client.list_recordings("i")
 
 
 async def test_a_refusal_needs_a_person_who_learns_the_status_and_type_but_no_detail() -> None:

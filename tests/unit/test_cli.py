@@ -33,8 +33,8 @@ MEDIA = {
     "encounter": {"reference": "Encounter/e1"},
     "content": {"url": "Binary/1"},
 }
-COMMANDS = ["serve", "api", "worker", "migrate", "doctor", "demo", "export-openapi", "hash-secret", *(f"visits {verb}" for verb in ("list", "show", "retry")),
-            *(f"dead-letters {verb}" for verb in ("list", "show", "replay", "discard"))]  # fmt: skip
+COMMANDS = ["serve", "api", "worker", "migrate", "doctor", "demo", "export-openapi", "hash-secret", *(f"visits {verb}" for verb in ("list", "show", "retry", "discard")),
+            *(f"dead-letters {verb}" for verb in ("list", "show", "collect", "replay", "discard"))]  # fmt: skip
 
 
 @dataclass
@@ -156,6 +156,27 @@ def test_visits_are_listed_shown_and_retried(run: Run) -> None:
     assert run("visits retry Encounter/e2") == Ended(1, "", "ambient-fhir: no visit Encounter/e2\n")
 
 
+@pytest.mark.usefixtures("letter")
+def test_a_dry_retry_says_what_would_happen(run: Run) -> None:
+    before = run("visits show Encounter/e1")
+    assert run("visits retry --dry-run Encounter/e1") == Ended(0, "would_wait not_in_ehr: Encounter/e1\n", "")
+    assert run("visits show Encounter/e1") == before
+    down = run("visits retry --dry-run Encounter/e1", AMBIENT_EHR__BASE_URL="http://127.0.0.1:1/fhir")
+    assert down == Ended(0, "would_wait ehr_unreachable: ConnectError\n", "")
+    assert run("visits retry --dry-run Encounter/e2") == Ended(1, "", "ambient-fhir: no visit Encounter/e2\n")
+
+
+@pytest.mark.usefixtures("letter")
+def test_a_visit_is_discarded_once(run: Run) -> None:
+    told = "Encounter/e1 is discarded; notes that are filed stay as they are\n"
+    assert run("visits discard Encounter/e1") == Ended(0, told, "")
+    shown = json.loads(run("visits show Encounter/e1").out)
+    assert (shown["state"], shown["reason"], shown["nextAt"]) == ("cancelled", "discarded", None)
+    nothing_left = "ambient-fhir: Encounter/e1 is cancelled already: nothing is left to discard\n"
+    assert run("visits discard Encounter/e1") == Ended(1, "", nothing_left)
+    assert run("visits discard Encounter/e2") == Ended(1, "", "ambient-fhir: no visit Encounter/e2\n")
+
+
 def test_dead_letters_are_listed_shown_and_discarded(run: Run, letter: str) -> None:
     listed = run("dead-letters list").out
     assert letter in listed
@@ -183,6 +204,16 @@ def test_replaying_needs_a_broker_that_outlives_the_command(run: Run, letter: st
     ended = run(f"dead-letters replay {letter}")
     assert ended.code == 2
     assert re.fullmatch(r"ambient-fhir: AMBIENT_BROKER__URL.*\n", ended.err)
+
+
+def test_a_dry_replay_needs_no_broker(run: Run, letter: str) -> None:
+    ended = run(f"dead-letters replay --dry-run {letter}", AMBIENT_BROKER__URL="amqp://u:sesame@127.0.0.1:1/")
+    assert (ended.code, ended.err) == (1, "")
+    assert re.fullmatch(r"rejected not_fhir: .*\n", ended.out)
+
+
+def test_the_embedded_broker_has_no_dead_letters_of_its_own(run: Run) -> None:
+    assert run("dead-letters collect") == Ended(0, "0 collected\n", "")
 
 
 def test_migrating_is_repeatable(run: Run) -> None:

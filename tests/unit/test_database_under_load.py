@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.database.database import Database
 from service.errors import Retryable
 from service.settings import read_settings
+from tests.nodes.loopback import free_port
 
 
 @asynccontextmanager
@@ -156,3 +157,22 @@ async def test_a_writer_that_left_the_line_holds_neither_place(tmp_path: Path, c
                 await writer
         await asyncio.gather(insert(database, (1, "whole")), insert(database, (2, "whole")))
         assert await count(database) == 2
+
+
+@pytest.mark.parametrize("way", ["transaction", "reading"])
+async def test_what_goes_wrong_with_a_file_or_a_clock_of_the_caller_is_not_blamed_on_the_database(
+    narrow: Database, way: str
+) -> None:
+    for own in (FileNotFoundError("audio"), TimeoutError("too late")):
+        with pytest.raises(type(own)):
+            async with getattr(narrow, way)():
+                raise own
+    await insert(narrow, (1, "whole"))
+
+
+async def test_a_server_that_is_not_there_may_be_tried_again() -> None:
+    settings = read_settings(database={"url": f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/none"})
+    async with Database.connect(settings.database) as database:
+        for attempt in (database.ping, database.migrate):
+            with pytest.raises(Retryable, match="database_unavailable"):
+                await attempt()

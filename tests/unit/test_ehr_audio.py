@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -151,6 +152,37 @@ async def test_a_server_that_falls_silent() -> None:
     for answer in (hang, lambda _: httpx.Response(200, content=silence())):
         with pytest.raises(Retryable, match="audio_unreachable"):
             await listen({"url": "Binary/1"}, answer, timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_asked"),
+    [("Binary/1", False), ("https://ehr.test/storage/1", False), ("https://ehr.test:443/1", False), ("https://store.test/1", True)],
+)  # fmt: skip
+async def test_a_parked_ehr_is_not_asked_for_audio_but_other_hosts_are(url: str, is_asked: bool) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(200, content=b"sound")
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    source = AudioSource(http, http, BASE, HOSTS, 10, 5)
+    with source.destination.call() as call:
+        call.unanswered(no_connection=True)
+    with nullcontext() if is_asked else pytest.raises(Retryable, match="ehr_parked"):
+        async with source.open({"url": url}):
+            pass
+    assert bool(asked) is is_asked
+
+
+async def test_audio_that_the_ehr_does_not_give_out_for_now_parks_it() -> None:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503, headers={"Retry-After": "9"})))
+    source = AudioSource(http, http, BASE, HOSTS, 10, 5)
+    for url, reopens_in in (("https://store.test/1", 0), ("Binary/1", 9)):
+        with pytest.raises(Retryable, match="audio_unavailable: 503"):
+            async with source.open({"url": url}):
+                pass
+        assert source.destination.reopens_in == pytest.approx(reopens_in, abs=1)
 
 
 async def test_inline_audio_needs_no_server() -> None:

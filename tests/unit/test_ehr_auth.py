@@ -126,6 +126,17 @@ async def test_a_token_endpoint_that_fails(answer: httpx.Response, outcome: type
     assert getattr(failed.value, "after", None) == (7 if answer.status_code == 503 else None)
 
 
+@pytest.mark.parametrize(
+    "token",
+    [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.Response(503, headers={"Retry-After": "7"})],
+)
+async def test_a_token_endpoint_that_is_down_does_not_park_the_ehr(token: httpx.Response | Exception) -> None:
+    client = Server(token=token).client(**OAUTH)
+    for _ in range(5):
+        with pytest.raises(Retryable, match=r"ehr_unreachable|ehr_token_unavailable"):
+            await client.read("Patient/p1")
+
+
 @pytest.mark.parametrize("lifetime", ["300", 0, None, 1.5, -5])
 async def test_any_lifetime_will_do(lifetime: Any) -> None:
     server = Server("Bearer t", token=httpx.Response(200, json={"access_token": "t", "expires_in": lifetime}))

@@ -175,11 +175,10 @@ async def test_a_lost_connection(failure: type[httpx.RequestError], of_a_write: 
     def fail(_: httpx.Request) -> httpx.Response:
         raise failure("10.0.0.1")
 
-    client = client_of(fail)
     with pytest.raises(Retryable, match="ehr_unreachable"):
-        await client.read("Patient/p1")
-    for write in (client.create_once(NOTE, "s|v"), client.update(FILED, "1")):
-        with pytest.raises(of_a_write) as failed:
+        await client_of(fail).read("Patient/p1")
+    for write in (client_of(fail).create_once(NOTE, "s|v"), client_of(fail).update(FILED, "1")):
+        with pytest.raises(of_a_write, match=failure.__name__) as failed:
             await write
         assert "10.0.0.1" not in str(failed.value)
 
@@ -194,6 +193,65 @@ async def test_an_ehr_that_does_not_answer_in_time() -> None:
         await client.read("Patient/p1")
     with pytest.raises(AnswerLost):
         await client.create_once(NOTE, "s|v")
+
+
+class Counting:
+    """Answers with each status in turn, then with the last; counts what it was asked."""
+
+    def __init__(self, *statuses: int, **headers: str) -> None:
+        self.statuses, self.headers, self.asked = list(statuses), headers, 0
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return httpx.Response(status, headers={name.replace("_", "-"): value for name, value in self.headers.items()})
+
+
+async def test_while_the_ehr_wants_to_be_left_alone_nothing_is_sent_to_it() -> None:
+    client = client_of(ehr := Counting(503, Retry_After="7"))
+    with pytest.raises(Retryable, match="ehr_unavailable: 503"):
+        await client.create_once(NOTE, "s|v")
+    for call in (client.read("Patient/p1"), client.find("Patient", "s|v"), client.create_once(NOTE, "s|v"), client.update(FILED, "1"), client.ping()):  # fmt: skip
+        with pytest.raises(Retryable, match="ehr_parked") as refused:
+            await call
+        assert refused.value.parked == "ehr"
+        assert refused.value.after == pytest.approx(7, abs=1)
+    with pytest.raises(Retryable, match="ehr_parked"):
+        async with client.open_audio({"url": "Binary/1"}):
+            pass
+    assert ehr.asked == 1
+
+
+async def test_three_failures_of_any_kind_are_enough() -> None:
+    client = client_of(ehr := Counting(500, 404, 500, 502, 504))
+    for _ in range(5):
+        with pytest.raises((Retryable, Absent)):
+            await client.read("Patient/p1")
+    with pytest.raises(Retryable, match="ehr_parked"):
+        await client.read("Patient/p1")
+    assert ehr.asked == 5
+
+
+async def test_refusals_are_answers() -> None:
+    client = client_of(ehr := Counting(422))
+    for _ in range(9):
+        with pytest.raises(NeedsPerson):
+            await client.create_once(NOTE, "s|v")
+    assert ehr.asked == 9
+
+
+async def test_a_read_that_is_cut_off_by_us_is_no_failure_of_the_ehr() -> None:
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    client = client_of(hang)  # type: ignore[arg-type]
+    for _ in range(9):
+        reading = asyncio.create_task(client.read("Patient/p1"))
+        await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
 
 
 async def test_what_a_create_sends() -> None:

@@ -20,7 +20,16 @@ REASON_IS_ARGUMENT = {
     "NotYet": 0, "Retryable": 0, "NeedsPerson": 0, "Rejected": 0, "Ignored": 0, "Ending": 1, "Settlement": 1,
 }  # fmt: skip
 WHOSE = ("ehr", "engine")  # what `{…}` stands for in a reason that adapters/oauth gives
-NAMED_BY_VARIABLES = {"handshake", "heartbeat", "encounter_entered_in_error", "encounter_cancelled", "no_recording"}
+NAMED_BY_VARIABLES = {
+    "answer_lost",
+    "discarded",
+    "handshake",
+    "heartbeat",
+    "encounter_entered_in_error",
+    "encounter_cancelled",
+    "no_recording",
+    "unexpected_error",
+}
 
 
 def test_every_reason_has_its_row() -> None:

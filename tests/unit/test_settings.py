@@ -94,7 +94,7 @@ def test_how_a_variable_is_read(monkeypatch: pytest.MonkeyPatch, name: str, text
         *(("AMBIENT_BROKER__MAX_MESSAGE", text) for text in (SECRET, f"10 {SECRET}", "-1", "0", "1XB", "")),
         *(("AMBIENT_DATABASE__URL", text) for text in (SECRET, f"mysql://u:{SECRET}@h/x", f"postgresql://u:{SECRET}@h/x", "")),
         ("AMBIENT_HTTP__PORT", SECRET), ("AMBIENT_HTTP__PORT", "65536"), ("AMBIENT_HTTP__PROT", SECRET), ("AMBIENT_BROKER__DECLARE", SECRET),
-        ("AMBIENT_BROKER__PREFETCH", "0"), ("AMBIENT_NOTES__TEMPLATES", ","), ("AMBIENT_NOTES__TRIGGER", SECRET), ("AMBIENT_EHR__AUTH__METHOD", SECRET),
+        ("AMBIENT_BROKER__PREFETCH", "0"), ("AMBIENT_NOTES__TEMPLATES", ","), ("AMBIENT_NOTES__TEMPLATES", f"{SECRET},a,{SECRET}"), ("AMBIENT_NOTES__TEMPLATES", f"a,{SECRET * 12}"), ("AMBIENT_NOTES__TRIGGER", SECRET), ("AMBIENT_EHR__AUTH__METHOD", SECRET),
         ("AMBIENT_EHR__BASE_URL", SECRET), ("AMBIENT_ENGINE__URL", SECRET), ("AMBIENT_ENGINE__RECOGNISERS", SECRET), ("AMBIENT_LOG__LEVEL", SECRET),
         ("AMBIENT_API__CLIENTS", f"{{bad {SECRET}"), ("AMBIENT_API__CLIENTS", f'["{SECRET}"]'), ("AMBIENT_API__CLIENTS", f'{{"a": {{"sekret": "{SECRET}"}}}}'),
         ("AMBIENT_API__CLIENTS", f'{{"a": {{"secret": "{SECRET}", "scopes": ["{SECRET}"]}}}}'), ("AMBIENT_HTTP", SECRET), ("AMBIENT_EHR__AUTH", SECRET),
