@@ -6,99 +6,33 @@ directory of files named like the variables (`AMBIENT_SECRETS_DIR`). `docs/setti
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-)
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
 
 from service.client_secrets import ScryptHash, is_hashed
+from service.ehr_settings import Ehr
 from service.errors import BadConfiguration
+from service.setting_types import Bytes, Name, Seconds, Secret, Section, Words, one_of
 from service.variables import Variables, refuse_misspelt
 
 SANDBOX_PATH = "/sandbox/fhir/R4"
 DEFAULT_TENANT = "base"
 LONGEST_TEMPLATE_KEY = 128
 TENANT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(value: object) -> object:
-    """`90`, `90s`, `15m`, `24h`, `30d` or `500ms` as seconds."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value, re.ASCII)
-        if not match:
-            raise ValueError("write a duration such as 60s, 15m, 24h or 30d")
-        return float(match[1]) * _UNITS[match[2] or "s"]
-    return value
-
-
-def _bytes(value: object) -> object:
-    """`1048576`, `1MiB` or `1.5 GB`; in our words, since the type's own quote the value."""
-    if isinstance(value, str) and not re.fullmatch(
-        r"\s*\d+(?:\.\d+)?\s*(?:[kmgt]i?b?|b)?\s*", value, re.IGNORECASE | re.ASCII
-    ):
-        raise ValueError("write a size such as 512KiB, 1MiB or 1000000")
-    return value
-
-
-def _words(value: object) -> object:
-    """A comma-separated list; an empty string is an empty list."""
-    if isinstance(value, str):
-        return [word.strip() for word in value.split(",") if word.strip()]
-    return value
-
-
-def _one_of(*beginnings: str) -> AfterValidator:
-    """A URL of a kind that is known here; the words never quote it, since it may hold a password."""
-
-    def check(value: str) -> str:
-        if not value.strip().lower().startswith(beginnings):
-            raise ValueError(f"must begin with {' or '.join(beginnings)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _present(value: str | SecretStr) -> str | SecretStr:
-    """What a variable holds that was meant to be filled in. An empty key would be everybody's."""
-    if not (value.get_secret_value() if isinstance(value, SecretStr) else value).strip():
-        raise ValueError("must not be empty")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_present)]
-Secret = Annotated[SecretStr, AfterValidator(_present)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)]
-Bytes = Annotated[ByteSize, BeforeValidator(_bytes), Field(gt=0)]
-Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
 
 class Http(Section):
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback the API must have authentication")
     port: int = Field(8000, ge=0, le=65535, description="port of the whole HTTP surface")
-    public_url: Annotated[str, _one_of("https://", "http://")] | None = Field(
+    public_url: Annotated[str, one_of("https://", "http://")] | None = Field(
         None, description="URL under which users reach the service; default: as requested"
     )
 
@@ -122,7 +56,7 @@ class Worker(Section):
 
 
 class Database(Section):
-    url: Annotated[str, _one_of("sqlite+aiosqlite://", "postgresql+asyncpg://")] = Field(
+    url: Annotated[str, one_of("sqlite+aiosqlite://", "postgresql+asyncpg://")] = Field(
         "sqlite+aiosqlite:///var/ambient.db", description="or `postgresql+asyncpg://…`"
     )
     pool: int = Field(8, ge=1, le=200, description="connections held open")
@@ -133,7 +67,7 @@ class Blobs(Section):
 
 
 class Engine(Section):
-    url: Annotated[str, _one_of("embedded", "https://", "http://")] = Field(
+    url: Annotated[str, one_of("embedded", "https://", "http://")] = Field(
         "embedded", description="`embedded`, or the `/v2` URL of an ambient API (Corti or another ambient-fhir)"
     )
     tenant: str = Field("base", description="tenant name sent with every call")
@@ -151,38 +85,6 @@ class Engine(Section):
         None, ge=0, le=64, description="recordings transcribed at once; default one per core, 0 in `worker`"
     )
     writer: Literal["extractive"] = Field("extractive", description="which writer drafts the notes")
-
-
-class EhrAuth(Section):
-    method: Literal["none", "bearer", "basic", "client_secret"] = Field(
-        "none", description="how the EHR is told who calls"
-    )
-    token: SecretStr | None = Field(None, description="for `bearer`")
-    username: str | None = Field(None, description="for `basic`")
-    password: SecretStr | None = Field(None, description="for `basic`")
-    client_id: str | None = Field(None, description="for `client_secret`")
-    client_secret: SecretStr | None = Field(None, description="for `client_secret`")
-    token_url: str | None = Field(None, description="for `client_secret`")
-    scope: str | None = Field(None, description="for `client_secret`")
-
-
-class Ehr(Section):
-    base_url: Annotated[str, _one_of("sandbox", "https://", "http://")] = Field(
-        "sandbox", description="`sandbox`, or the FHIR R4 base URL of the EHR"
-    )
-    profile: str = Field("us-core", description="what the EHR's DocumentReference must look like: `us-core`, `r4`")
-    auth: EhrAuth = EhrAuth()
-    timeout: Seconds = Field(
-        30.0, gt=0, description="longest wait for one answer of the EHR; never more than half of the worker's lease"
-    )
-    audio_hosts: Words = Field(
-        [], description="further hosts that audio may be fetched from: `host` for the scheme's own port, or `host:port`"
-    )
-    audio_max: Bytes = Field(ByteSize(150 * 1024**2), description="largest recording fetched")
-    author: Literal["device+practitioner", "device", "practitioner", "none"] = Field(
-        "device+practitioner", description="who the note names as author"
-    )
-    allow_sandbox: bool | None = Field(None, description="allow `sandbox`; default: on loopback only")
 
 
 class Notes(Section):

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import httpx
 
+from service.ehr_settings import EhrAuth
 from service.errors import BadConfiguration
-from service.settings import EhrAuth
 
 
 class ClientCredentials(Protocol):

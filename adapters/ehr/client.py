@@ -6,6 +6,7 @@ Rules: FHIR R4 §3.1.0 (http), If-None-Exist and If-Match; which statuses may pa
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,12 +18,15 @@ import orjson
 from adapters.ehr.audio import AudioSource
 from adapters.ehr.sending import sent
 from service.errors import NeedsPerson, Retryable
+from service.fhir.capability_statement import Capabilities
 from service.fhir.elements import element, is_id, mapping, mappings, string
 from service.fhir.operation_outcome import outcome_words
 from service.workflow.ports import Absent, AnswerLost, Audio, Changed, Filed
 from service.workflow.retry_after import retry_after
 
 FHIR_JSON = "application/fhir+json"
+_CAPABLE_FOR = 3600.0
+_MOST_FOUND = 200
 _PASSING = {408, 425, 429, 500, 503}
 _LOST = {502, 504, *range(520, 528)}
 _LOCATION = re.compile(
@@ -44,6 +48,8 @@ class EhrClient:
         self._name = name
         self._timeout = timeout
         self._audio = audio
+        self._capabilities: Capabilities | None = None
+        self._capable_until = 0.0
 
     @property
     def base_url(self) -> str:
@@ -62,15 +68,37 @@ class EhrClient:
             raise NeedsPerson("ehr_answered_another_resource", reference)
         return resource
 
+    async def capabilities(self, *, afresh: bool = False) -> Capabilities:
+        if self._capabilities is None or afresh or time.monotonic() > self._capable_until:
+            response = await self._ask("GET", "metadata")
+            hidden = response.status_code in (401, 403, 404)
+            statement = {} if hidden and not afresh else _body(self._accepted(response, "metadata"))
+            self._capabilities = Capabilities(statement)
+            self._capable_until = time.monotonic() + _CAPABLE_FOR
+        return self._capabilities
+
     async def find(self, resource_type: str, identifier: str) -> list[dict[str, Any]]:
         """Only what really has the identifier: a lenient server ignores parameters that it does not know."""
-        response = self._accepted(
-            await self._ask("GET", f"{resource_type}?identifier={quote(identifier, safe='')}"), resource_type
-        )
         system, _, value = identifier.partition("|")
-        found = (mapping(entry, "resource") for entry in mappings(_body(response), "entry"))
-        ours = (r for r in found if r and r.get("resourceType") == resource_type and is_id(r.get("id")))
-        return [r for r in ours if any(_names(i, system, value) for i in mappings(r, "identifier"))]
+        found = await self.search(resource_type, {"identifier": identifier})
+        return [r for r in found if any(_names(i, system, value) for i in mappings(r, "identifier"))]
+
+    async def search(self, resource_type: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+        page: str | None = f"{resource_type}?{query}"
+        found: list[dict[str, Any]] = []
+        while page and len(found) < _MOST_FOUND:
+            bundle = _body(self._accepted(await self._ask("GET", page), resource_type))
+            resources = (mapping(entry, "resource") for entry in mappings(bundle, "entry"))
+            found += [r for r in resources if r and r.get("resourceType") == resource_type and is_id(r.get("id"))]
+            page = self._next_page(bundle)
+        return found[:_MOST_FOUND]
+
+    def _next_page(self, bundle: Mapping[str, Any]) -> str | None:
+        """On our own base only: the credentials go nowhere else."""
+        links = (string(link, "url") for link in mappings(bundle, "link") if link.get("relation") == "next")
+        url = next((link for link in links if link), None)
+        return url.removeprefix(f"{self._base}/") if url and url.startswith(f"{self._base}/") else None
 
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         kind = str(resource["resourceType"])
@@ -79,6 +107,16 @@ class EhrClient:
         if response.status_code == 412:
             raise NeedsPerson("several_matches", f"several {kind} carry the note's identifier: delete all but one")
         return _filed(self._accepted(response, kind), kind)
+
+    async def create(self, resource: Mapping[str, Any]) -> Filed:
+        kind = str(resource["resourceType"])
+        return _filed(
+            self._accepted(await self._tell("POST", kind, resource, {"Prefer": "return=minimal"}), kind), kind
+        )
+
+    async def transact(self, bundle: Mapping[str, Any]) -> list[Filed]:
+        response = self._accepted(await self._tell("POST", "", bundle, {"Prefer": "return=minimal"}), "transaction")
+        return _filed_each(_parsed(response) or {}, bundle)
 
     async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:
         reference = f"{resource['resourceType']}/{resource['id']}"
@@ -96,11 +134,6 @@ class EhrClient:
     async def open_audio(self, attachment: Mapping[str, Any]) -> AsyncIterator[Audio]:
         async with self._audio.open(attachment) as audio:
             yield audio
-
-    async def ping(self) -> str:
-        """The FHIR version that `/metadata` names; raises what any read raises."""
-        statement = _body(self._accepted(await self._ask("GET", "metadata"), "metadata"))
-        return string(statement, "fhirVersion") or "unknown"
 
     async def _ask(self, method: str, path: str) -> httpx.Response:
         """A request that changes nothing and may be repeated at will."""
@@ -131,7 +164,7 @@ class EhrClient:
         return response
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
-        built = self._http.build_request(method, f"{self._base}/{path}", **request)
+        built = self._http.build_request(method, f"{self._base}/{path}" if path else self._base, **request)
         return await sent(self._http, built, self._audio.destination, self._timeout)
 
     def _accepted(self, response: httpx.Response, what: str) -> httpx.Response:
@@ -177,6 +210,25 @@ def _filed(response: httpx.Response, kind: str, reference: str | None = None) ->
     etag = _ETAG.fullmatch(response.headers.get("ETag", "").strip())
     version = string(written, "meta", "versionId") or (etag["version"] if etag else None) or version
     return Filed(reference, version if is_id(version) else None, created=response.status_code == 201)
+
+
+def _filed_each(answer: Mapping[str, Any], bundle: Mapping[str, Any]) -> list[Filed]:
+    """What a transaction-response says of each entry (FHIR R4 §3.1.0.11.2). Raises AnswerLost where it does not say."""
+    responses = [mapping(entry, "response") or {} for entry in mappings(answer, "entry")]
+    kinds = [str(element(entry, "resource", "resourceType")) for entry in mappings(bundle, "entry")]
+    if len(responses) != len(kinds):
+        raise AnswerLost("the answer does not say which resources were written")
+    return [_filed_entry(response, kind) for response, kind in zip(responses, kinds, strict=True)]
+
+
+def _filed_entry(response: Mapping[str, Any], kind: str) -> Filed:
+    match = _LOCATION.search(string(response, "location") or "")
+    if match is None or match["type"] != kind or not is_id(match["id"]):
+        raise AnswerLost("the answer does not say which resources were written")
+    etag = _ETAG.fullmatch((string(response, "etag") or "").strip())
+    version = (etag["version"] if etag else None) or match["version"]
+    created = (string(response, "status") or "").startswith("201")
+    return Filed(f"{kind}/{match['id']}", version if is_id(version) else None, created)
 
 
 def _located(response: httpx.Response, kind: str) -> tuple[str | None, str | None]:

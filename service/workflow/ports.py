@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from service.events.delivery import Delivery, TakeIn
 from service.events.event import Event
+from service.fhir.capability_statement import Capabilities
 from service.workflow.visit import Fact, Progress, Settlement, Taken, Visit
 
 
@@ -209,8 +210,8 @@ class Ehr(Protocol):
         """What identifies this EHR in visit ids and note identifiers: its base URL, or `sandbox` wherever that is served."""
         ...
 
-    async def ping(self) -> str:
-        """The FHIR version that the server's `/metadata` names."""
+    async def capabilities(self, *, afresh: bool = False) -> Capabilities:
+        """What `/metadata` says, read once an hour; nothing where the server shows none (401, 403, 404)."""
         ...
 
     async def read(self, reference: str) -> dict[str, Any]:
@@ -221,8 +222,23 @@ class Ehr(Protocol):
         """Resources with this `system|value`."""
         ...
 
+    async def search(self, resource_type: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Resources of this type that the server finds, of several pages up to 200 of them.
+
+        A lenient server ignores parameters that it does not know: whoever decides by what is found must check it.
+        """
+        ...
+
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         """Conditional create on `system|value`. Raises AnswerLost; NeedsPerson `several_matches` on 412."""
+        ...
+
+    async def create(self, resource: Mapping[str, Any]) -> Filed:
+        """Unconditional: twice is two resources. Raises AnswerLost."""
+        ...
+
+    async def transact(self, bundle: Mapping[str, Any]) -> list[Filed]:
+        """A transaction Bundle, all of it or nothing; what became of each entry, in their order. Raises AnswerLost."""
         ...
 
     async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:

@@ -13,8 +13,8 @@ from adapters.ehr.audio import AudioSource
 from adapters.ehr.auth import ehr_auth
 from adapters.ehr.client import EhrClient
 from adapters.oauth.client_credentials import ClientCredentials
+from service.ehr_settings import EhrAuth
 from service.errors import BadConfiguration, NeedsPerson, Retryable
-from service.settings import EhrAuth
 from service.workflow.ports import AnswerLost
 
 BASE = "https://ehr.test/fhir/R4"

@@ -211,7 +211,7 @@ async def test_while_the_ehr_wants_to_be_left_alone_nothing_is_sent_to_it() -> N
     client = client_of(ehr := Counting(503, Retry_After="7"))
     with pytest.raises(Retryable, match="ehr_unavailable: 503"):
         await client.create_once(NOTE, "s|v")
-    for call in (client.read("Patient/p1"), client.find("Patient", "s|v"), client.create_once(NOTE, "s|v"), client.update(FILED, "1"), client.ping()):  # fmt: skip
+    for call in (client.read("Patient/p1"), client.find("Patient", "s|v"), client.create_once(NOTE, "s|v"), client.update(FILED, "1"), client.capabilities(afresh=True)):  # fmt: skip
         with pytest.raises(Retryable, match="ehr_parked") as refused:
             await call
         assert refused.value.parked == "ehr"
@@ -310,5 +310,5 @@ async def test_a_search_that_finds_nothing(bundle: dict[str, Any]) -> None:
 
 
 async def test_ping_names_the_version() -> None:
-    assert await answering(200, json={"fhirVersion": "4.0.1"}).ping() == "4.0.1"
-    assert await answering(200, json={"fhirVersion": 4}).ping() == "unknown"
+    assert (await answering(200, json={"fhirVersion": "4.0.1"}).capabilities()).fhir_version == "4.0.1"
+    assert (await answering(200, json={"fhirVersion": 4}).capabilities()).fhir_version == "unknown"
