@@ -118,7 +118,7 @@ async def _engine(opening: Opening) -> str:
 
 async def _ehr(opening: Opening) -> str:
     load_profile(opening.settings.ehr.profile)
-    version = await opening.ehr(opening.sandbox()).capabilities(afresh=True)
+    version = (await opening.ehr(opening.sandbox()).capabilities(afresh=True)).fhir_version
     return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
 
 
