@@ -25,6 +25,13 @@ def outcome_words(body: object) -> str:
     return "; ".join(words for issue in issues if (words := _words(issue)))
 
 
+def tells_of_errors(body: object) -> bool:
+    """Whether an OperationOutcome names an issue that kept the work from being done (severity `fatal` or `error`)."""
+    return element(body, "resourceType") == "OperationOutcome" and any(
+        issue.get("severity") in ("fatal", "error") for issue in islice(mappings(body, "issue"), _MOST)
+    )
+
+
 def _words(issue: Json) -> str:
     candidates = (
         (_CODE, string(issue, "severity")),
