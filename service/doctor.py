@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from http.client import HTTPException
 
 from service.errors import BadConfiguration
-from service.fhir.profile import load_profile
+from service.fhir.profile_in_use import profile_in_use
 from service.opening import Opening
 from service.settings import Settings, ehr_name
 from service.telemetry import describe
 from service.unsafe_settings import refuse_unknown, refuse_unsafe
 
 _PATIENCE = 30.0
+_CLOCK_SLACK = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """One after the other, so that each line stands for one counterpart alone."""
     findings = [_authentication(settings)]
-    looks = {**LOOKS, **({"issuer": _issuer} if settings.api.oidc_issuer else {})}
+    looks = {
+        **LOOKS,
+        **({"ehr clock": _ehr_clock} if settings.ehr.base_url != "sandbox" else {}),
+        **({"issuer": _issuer} if settings.api.oidc_issuer else {}),
+    }
     for subject, look in looks.items():
         try:
             findings.append(Finding(subject, True, await asyncio.wait_for(_within(settings, look), _PATIENCE)))
@@ -117,9 +122,24 @@ async def _engine(opening: Opening) -> str:
 
 
 async def _ehr(opening: Opening) -> str:
-    load_profile(opening.settings.ehr.profile)
+    profile_in_use(opening.settings)
     version = (await opening.ehr(opening.sandbox()).capabilities(afresh=True)).fhir_version
+    if missing := opening.scopes_missing():
+        raise BadConfiguration(
+            f"{ehr_name(opening.settings)} does not grant {', '.join(missing)}: allow our client that there"
+        )
     return f"{ehr_name(opening.settings)} answers, FHIR {version}, profile {opening.settings.ehr.profile}"
+
+
+async def _ehr_clock(opening: Opening) -> str:
+    """Assertions and tokens are good for minutes: clocks that differ by more than their slack fail them all."""
+    ahead = await opening.ehr_ahead()
+    if ahead is None:
+        return "the EHR's answers bear no Date"
+    words = f"the EHR's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+    if abs(ahead) > _CLOCK_SLACK:
+        raise BadConfiguration(f"{words}: let both follow a time server, or tokens will be refused")
+    return words
 
 
 async def _issuer(opening: Opening) -> str:

@@ -4,10 +4,15 @@ A delivery that cannot be taken in raises `Rejected` and ends as a dead letter. 
 raises `NotYet` or `Retryable` (the visit waits until its `next_at`), or `NeedsPerson` (the visit is parked). Anything
 else that escapes is a bug: the visit is parked with its traceback.
 
-No message here may carry PHI: reasons are fixed words, details name ids, statuses and FHIR element paths only.
+No message here may carry PHI: reasons are fixed words, details name ids, statuses and FHIR element paths only. The id of a
+Patient is PHI too, wherever a detail comes from: it is left out here.
 """
 
 from __future__ import annotations
+
+import re
+
+_PATIENT = re.compile(r"\bPatient/[A-Za-z0-9\-.]+")
 
 
 class AmbientFhirError(Exception):
@@ -22,6 +27,7 @@ class Rejected(AmbientFhirError):
     """A delivery that can never be taken in: not decodable, not FHIR, too large, a foreign EHR."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
+        detail = _unnamed(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
@@ -45,7 +51,7 @@ class NotYet(AmbientFhirError):
         super().__init__(reason)
         self.reason = reason
         self.after = after
-        self.detail = detail
+        self.detail = _unnamed(detail)
         self.at_most = at_most
 
 
@@ -56,6 +62,7 @@ class Retryable(AmbientFhirError):
     """
 
     def __init__(self, reason: str, detail: str = "", after: float | None = None, parked: str | None = None) -> None:
+        detail = _unnamed(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
@@ -67,6 +74,7 @@ class NeedsPerson(AmbientFhirError):
     """The visit cannot go on without a person; `detail` says what they can do. `alarm`: a note may be in a wrong chart."""
 
     def __init__(self, reason: str, detail: str = "", alarm: bool = False) -> None:
+        detail = _unnamed(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
@@ -81,8 +89,8 @@ class LostLease(AmbientFhirError):
     """Another runner holds the visit now; whatever this one still wants to write must not be written."""
 
 
-class NotDiscarded(AmbientFhirError):
-    """The visit cannot be discarded as it is now; the text says why."""
+class NotNow(AmbientFhirError):
+    """What an operator asks cannot be done with the visit as it is now; the text says why."""
 
 
 class BadAudio(AmbientFhirError):
@@ -92,3 +100,7 @@ class BadAudio(AmbientFhirError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+def _unnamed(detail: str) -> str:
+    return _PATIENT.sub("the Patient", detail)

@@ -29,11 +29,14 @@ from service.api.app import Guarded, create_app, create_probes_app
 from service.api.auth import Access
 from service.api.events import events_router
 from service.api.health import Health, health_router
+from service.api.jwks import jwks_router
 from service.api.operations import dead_letters_router, visits_router
+from service.api.terms import Terms
 from service.api.token_endpoint import token_router
 from service.api.tokens import Tokens
 from service.errors import BadConfiguration
 from service.fhir.profile import load_profile
+from service.fhir.profile_in_use import profile_in_use
 from service.opening import Opening, Role
 from service.settings import Settings, ehr_base, ehr_name
 from service.unsafe_settings import refuse_unsafe
@@ -46,7 +49,7 @@ from service.workflow.ports import Ambient, Broker, Ehr, Intents, Visits
 from service.workflow.preview import Preview, preview
 from service.workflow.runner import Runner
 from service.workflow.visit import Visit
-from service.workflow.work import Addressee, Work
+from service.workflow.work import Addressee, Observed, Work
 
 
 @dataclass(slots=True)
@@ -57,10 +60,11 @@ class Workplace:
     leases: Visits
     ehr: Ehr
     ambient: Ambient
+    observed: Observed
 
     def work_on(self, visit: Visit) -> Work:
         settings, profile = self.settings, load_profile(self.settings.ehr.profile)
-        addressee = Addressee(self.ehr, profile, settings.ehr.author)
+        addressee = Addressee(self.ehr, profile, settings.ehr, self.observed)
         roles, lease = settings.engine.participants, settings.worker.lease
         return Work(visit, self.leases, self.ambient, addressee, settings.notes, roles, lease)
 
@@ -131,7 +135,7 @@ async def open_broker(settings: Settings) -> AsyncIterator[Broker]:
         )
     from adapters.rabbitmq.broker import RabbitBroker
 
-    async with RabbitBroker.connect(settings.broker) as broker:
+    async with RabbitBroker.connect(settings.broker, audio_documents=settings.notes.audio_documents) as broker:
         yield broker
 
 
@@ -151,7 +155,8 @@ async def _collect(settings: Settings, intake: Intake) -> int:
 
 def _intake(settings: Settings, database: Database, wake: asyncio.Event) -> Intake:
     most = int(settings.broker.max_message)
-    return Intake(SqlInbox(database), ehr_base(settings), ehr_name(settings), most, wake)
+    audio = settings.notes.audio_documents
+    return Intake(SqlInbox(database), ehr_base(settings), ehr_name(settings), most, wake, audio)
 
 
 @asynccontextmanager
@@ -162,7 +167,7 @@ async def open_workplace(settings: Settings) -> AsyncIterator[Workplace]:
     async with Opening.of(settings, "worker") as opening:
         rooms = await opening.ambient_rooms()
         ehr, ambient = opening.ehr(opening.sandbox()), opening.ambient(rooms)
-        yield Workplace(settings, SqlVisits(opening.database), ehr, ambient)
+        yield Workplace(settings, SqlVisits(opening.database), ehr, ambient, Observed())
 
 
 async def migrated(settings: Settings) -> None:
@@ -173,23 +178,28 @@ async def migrated(settings: Settings) -> None:
 def _house(
     opening: Opening, rooms: AmbientRooms, sandbox: FastAPI | None, broker: Broker, ehr: Ehr, ambient: Ambient
 ) -> House:
-    settings, base, wake = opening.settings, ehr_base(opening.settings), asyncio.Event()
+    settings, terms, wake = opening.settings, Terms.of(opening.settings), asyncio.Event()
     records, letters = SqlVisitRecords(opening.database), SqlDeadLetters(opening.database)
     tokens = Tokens(SqlSigningKeys(opening.database), settings.api.signing_key_file)
     access = Access(settings.api.clients, tokens, opening.issuer())
     health = Health(needed={"database": opening.database.ping})
     probes, alone = health_router(health, records), create_probes_app(health_router(health, records))
-    place = settings, SqlVisits(opening.database), ehr, ambient
+    place = settings, SqlVisits(opening.database), ehr, ambient, Observed()
     rehearse = Workplace(*place).rehearse
     operate, listen = access.require("operations"), access.require("events")
-    inlet = events_router(broker, base, int(settings.broker.max_message), settings.api.events_secret, listen)
+    inlet = events_router(broker, terms, settings.api.events_secret, listen)
     app = create_app(
-        open_to_all=[probes, token_router(opening.grants(tokens)), streams_router(rooms, access.tenant)],
+        open_to_all=[
+            probes,
+            token_router(opening.grants(tokens)),
+            jwks_router(opening.client_keys()),
+            streams_router(rooms, access.tenant),
+        ],
         behind=[
             (ambient_router(rooms), "/v2", access.require("ambient")),
             (inlet, "", None),
             (visits_router(records, wake, rehearse), "", operate),
-            (dead_letters_router(letters, broker, base, int(settings.broker.max_message)), "", operate),
+            (dead_letters_router(letters, broker, terms), "", operate),
         ],
         sandbox=Guarded(sandbox, operate) if sandbox else None,
         guarded=settings.api.guarded,
@@ -202,7 +212,7 @@ def _house(
 async def start_work(opening: Opening, house: House) -> None:
     """Runners first, so that what the consumer takes in finds them running."""
     settings = opening.settings
-    load_profile(settings.ehr.profile)
+    profile_in_use(settings)
 
     def planned(visit: Visit) -> Intents:
         return plan(visit, settings.notes.templates, ehr_base(settings))

@@ -6,11 +6,12 @@ With `main.py` the only module of `service` that knows the adapters.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from adapters.database.database import Database
 from adapters.database.records import SqlVisitRecords
 from adapters.database.visits import SqlVisits
 from adapters.engine.speech import FasterWhisper
+from service import __version__
 from service.ambient.app import create_ambient_app
 from service.ambient.ports import Blobs, NoteWriter, Transcriber
 from service.ambient.rooms import AmbientRooms
@@ -31,13 +33,15 @@ from service.ambient.transcription import Recognisers
 from service.api.credentials import Credentials
 from service.api.issuer import Issuer
 from service.api.issuer_keys import IssuerKeys, PublishedKeys
+from service.api.jwks import PATH as JWKS_PATH
 from service.api.ports import VisitRecords
 from service.api.rate import Rate
 from service.api.token_endpoint import Grants
 from service.api.tokens import Tokens
 from service.errors import BadConfiguration
+from service.fhir.device import Scribe
 from service.later import Later
-from service.settings import SANDBOX_PATH, Settings, ehr_base, ehr_name
+from service.settings import SANDBOX_PATH, Engine, Settings, ehr_base, ehr_name
 from service.unsafe_settings import is_loopback, refuse_language, refuse_unknown
 from service.workflow.destinations import Destination
 from service.workflow.ports import Ambient, Broker, Ehr
@@ -47,9 +51,15 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from adapters.ehr.certificate import Certificate
+    from adapters.oauth.key_file import KeyFile
+    from adapters.oauth.smart_backend import SmartBackend
+
 Role = Literal["serve", "api", "worker"]
 _CONNECTIONS = 16
 _ISSUER_PATIENCE = 5.0
+_UPLOAD_BESIDE = 300.0
+"""Seconds of an upload beside those in which its audio is waited for."""
 
 
 @dataclass(slots=True)
@@ -65,6 +75,8 @@ class Opening:
     stack: AsyncExitStack
     clients: list[httpx.AsyncClient] = field(default_factory=list)
     destinations: dict[str, Destination] = field(init=False)
+    _client_keys: KeyFile | None = field(default=None, init=False)
+    _smart: SmartBackend | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         most = self.settings.worker.concurrency
@@ -125,15 +137,73 @@ class Opening:
         return cast(Ehr, Later(partial(self._ehr_client, outer)))
 
     def _ehr_client(self, sandbox: FastAPI | None) -> Ehr:
+        from adapters.ehr.addresses import guarded_session
         from adapters.ehr.audio import AudioSource
         from adapters.ehr.client import EhrClient
 
         settings, base, timeout = self.settings.ehr, ehr_base(self.settings), self._patience(self.settings.ehr.timeout)
-        http = self._http(timeout, _ehr_auth(self.settings), sandbox)
-        elsewhere = cast("httpx.AsyncClient", Later(partial(self._http, timeout)))
-        hosts, most = frozenset(settings.audio_hosts), int(settings.audio_max)
-        audio = AudioSource(http, elsewhere, base, hosts, most, timeout, self.destinations["ehr"])
+        http = self._http(timeout, self._ehr_auth(), sandbox, certificate=self._certificate())
+        session = partial(guarded_session, _trusted, _CONNECTIONS)
+        guarded = partial(session, private=settings.audio_private, hosts=settings.audio_hosts)
+        authorities = self._certificate(shown=False)
+        own_host = cast("httpx.AsyncClient", Later(partial(self._http, timeout, certificate=authorities)))
+        elsewhere = cast("httpx.AsyncClient", Later(partial(self._http, timeout, session=guarded)))
+        audio = AudioSource(
+            http, elsewhere, base, frozenset(settings.audio_hosts), int(settings.audio_max), timeout,
+            self.destinations["ehr"], settings.audio_timeout, own_host,
+        )  # fmt: skip
         return EhrClient(http, base, ehr_name(self.settings), timeout, audio)
+
+    def client_keys(self) -> KeyFile | None:
+        """Those that assertions are signed with, and that are published: the same, once they change too."""
+        path = self.settings.ehr.auth.key_file
+        if path is not None and self._client_keys is None:
+            from adapters.oauth.key_file import KeyFile
+
+            self._client_keys = KeyFile(path, "AMBIENT_EHR__AUTH__KEY_FILE")
+        return self._client_keys
+
+    def scopes_missing(self) -> list[str]:
+        """What the last token of the EHR did not grant."""
+        return self._smart.missing if self._smart else []
+
+    async def ehr_ahead(self) -> float | None:
+        """Seconds that the EHR's clock is ahead of ours; None where it does not tell. Raises Retryable."""
+        from adapters.ehr.clock import seconds_ahead
+
+        http = self._http(_ISSUER_PATIENCE, certificate=self._certificate())
+        return await seconds_ahead(http, ehr_base(self.settings))
+
+    def _ehr_auth(self) -> httpx.Auth | None:
+        from adapters.ehr.auth import ehr_auth
+        from adapters.oauth.client_credentials import ClientCredentials
+
+        auth, tls = self.settings.ehr.auth, self.settings.ehr.tls
+        by_certificate = auth.method == "client_secret" and auth.client_authentication == "tls_client_auth"
+        if by_certificate and not tls.certificate_file:
+            raise BadConfiguration("tls_client_auth needs AMBIENT_EHR__TLS__CERTIFICATE_FILE")
+        return ehr_auth(auth, partial(ClientCredentials, whose="ehr"), self._smart_backend)
+
+    def _smart_backend(self, client_id: str) -> SmartBackend:
+        from adapters.oauth.smart_backend import Client, SmartBackend
+
+        auth, keys = self.settings.ehr.auth, self.client_keys()
+        if keys is None:
+            raise BadConfiguration("smart_backend needs AMBIENT_EHR__AUTH__KEY_FILE")
+        base, jwks_url = ehr_base(self.settings), _jwks_url(self.settings)
+        self._smart = SmartBackend(Client(client_id, base, auth.token_url, auth.scope, jwks_url), keys)
+        return self._smart
+
+    def _certificate(self, *, shown: bool = True) -> Certificate | None:
+        """Unless `shown`: the authorities alone, for what is fetched without credentials."""
+        tls = self.settings.ehr.tls
+        if not shown:
+            tls = tls.model_copy(update={"certificate_file": None, "key_file": None})
+        if not (tls.certificate_file or tls.key_file or tls.ca_file):
+            return None
+        from adapters.ehr.certificate import Certificate
+
+        return Certificate(tls)
 
     def ambient(self, rooms: AmbientRooms) -> Ambient:
         if self.settings.engine.url == "embedded":
@@ -150,20 +220,27 @@ class Opening:
 
         engine, timeout = self.settings.engine, self._patience(self.settings.engine.timeout)
         http = self._http(timeout, auth, app, base_url)
-        return AmbientClient(http, tenant=engine.tenant, timeout=timeout, destination=self.destinations["engine"])
+        destination, scribe = self.destinations["engine"], _scribe(engine)
+        upload = self.settings.ehr.audio_timeout + _UPLOAD_BESIDE
+        return AmbientClient(
+            http, tenant=engine.tenant, timeout=timeout, long_timeout=upload, destination=destination, scribe=scribe
+        )
 
     def _patience(self, timeout: float) -> float:
         """No answer is waited for longer than half a lease: what is sent is over before another runner may take over."""
         return min(timeout, self.settings.worker.lease / 2)
 
     async def broker(self) -> Broker:
+        audio = self.settings.notes.audio_documents
         if self.settings.broker.url.startswith("memory:"):
             from adapters.in_memory.broker import InMemoryBroker
 
-            return await self.stack.enter_async_context(InMemoryBroker.connect(self.settings.broker))
+            return await self.stack.enter_async_context(
+                InMemoryBroker.connect(self.settings.broker, audio_documents=audio)
+            )
         from adapters.rabbitmq.broker import RabbitBroker
 
-        return await self.stack.enter_async_context(RabbitBroker.connect(self.settings.broker))
+        return await self.stack.enter_async_context(RabbitBroker.connect(self.settings.broker, audio_documents=audio))
 
     def grants(self, tokens: Tokens) -> Grants:
         api = self.settings.api
@@ -183,9 +260,15 @@ class Opening:
         return Published(self._http(_ISSUER_PATIENCE), issuer)
 
     def _http(
-        self, timeout: float, auth: httpx.Auth | None = None, app: FastAPI | None = None, base_url: str = ""
+        self,
+        timeout: float,
+        auth: httpx.Auth | None = None,
+        app: FastAPI | None = None,
+        base_url: str = "",
+        session: Callable[[], object] | None = None,
+        certificate: Certificate | None = None,
     ) -> httpx.AsyncClient:
-        """The one factory of HTTP clients: in process for an app, else over the network."""
+        """The one factory of HTTP clients: in process for an app, else over the network, by a `session` of its own if given."""
         import httpx
 
         if app is not None:
@@ -195,10 +278,13 @@ class Opening:
         else:
             from adapters.ambient.network import Network
 
-            transport = Network(verify=_trusted(), limits=httpx.Limits(max_connections=_CONNECTIONS))
+            limits = httpx.Limits(max_connections=_CONNECTIONS)
+            trusted = certificate.context if certificate else _trusted()
+            transport = Network(verify=trusted, limits=limits, client=session)
         client = httpx.AsyncClient(
-            transport=transport, base_url=base_url, auth=auth, timeout=timeout, trust_env=False, cookies=_no_cookies()
-        )
+            transport=transport, base_url=base_url, auth=auth, timeout=timeout, trust_env=False, cookies=_no_cookies(),
+            event_hooks={"request": [certificate.look]} if certificate else None,
+        )  # fmt: skip
         self.clients.append(client)
         return client
 
@@ -227,11 +313,19 @@ def _writer() -> NoteWriter:
     return ExtractiveWriter()
 
 
-def _ehr_auth(settings: Settings) -> httpx.Auth | None:
-    from adapters.ehr.auth import ehr_auth
-    from adapters.oauth.client_credentials import ClientCredentials
+def _scribe(engine: Engine) -> Scribe:
+    """What drafts the notes, as far as it can be told from here: of a remote engine its host."""
+    if engine.url != "embedded":
+        return Scribe([("software", __version__), ("engine", urlsplit(engine.url).hostname or "remote")])
+    speech = PurePath(engine.speech_model).name
+    return Scribe([("software", __version__), ("speech model", speech), ("writer", engine.writer)])
 
-    return ehr_auth(settings.ehr.auth, partial(ClientCredentials, whose="ehr"))
+
+def _jwks_url(settings: Settings) -> str | None:
+    """What the EHR knows the place of our keys as: where it is told, or where users reach us."""
+    public = settings.http.public_url or ""
+    own = public.rstrip("/") + JWKS_PATH if public.startswith("https://") else None
+    return (own if settings.ehr.auth.jwks_url is None else settings.ehr.auth.jwks_url) or None
 
 
 def _engine_auth(settings: Settings) -> httpx.Auth | None:

@@ -101,6 +101,9 @@ class Notes(Section):
     allow_without_encounter: bool = Field(
         False, description="with `media_completed`: draft for a Media that names no Encounter"
     )
+    audio_documents: bool = Field(
+        False, description="take a DocumentReference that holds audio or video for a recording, as a Media"
+    )
     language: str = Field("en", description="BCP 47 language of recordings and notes")
 
     @field_validator("templates")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -17,6 +19,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from service.errors import AmbientFhirError
 from service.settings import Log
+
+log = structlog.get_logger()
 
 # fmt: off
 LOGGED = frozenset({
@@ -45,6 +49,14 @@ STEP_SECONDS = Histogram(
 )  # fmt: skip
 STEPS_ADOPTED = Counter("ambient_step_adopted", "Earlier effects found by looking before repeating", ["step"])
 ORPHANS = Counter("ambient_orphans", "Remote resources that no step knew, deleted", ["kind"])
+CHARACTERS_REMOVED = Counter(
+    "ambient_note_characters_removed", "Characters of notes that FHIR forbids, which were left out"
+)
+EHR_WRITES = Counter("ambient_ehr_writes", "Writes to the EHR by what became of them", ["state"])
+EHR_DROPPED = Counter("ambient_ehr_dropped", "Elements of a note that the EHR did not keep", ["element"])
+PROVENANCE_KEPT = Counter(
+    "ambient_provenance_kept", "Provenances that the EHR did not take, kept in the service", ["reason"]
+)
 LEASES_LOST = Counter("ambient_lease_lost", "Visits taken over by another runner while this one worked")
 VISITS = Gauge("ambient_workflows", "Visits by state", ["state"])
 OLDEST_DUE = Gauge("ambient_workflow_oldest_due_seconds", "Age of the oldest visit that is due and not being worked")
@@ -117,7 +129,7 @@ def configure_logging(log: Log) -> None:
         cache_logger_on_first_use=True,
     )
     logging.getLogger(AUDIT).setLevel(logging.INFO)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Terminal(sys.stderr)
     handler.addFilter(_is_ours_or_matters)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -142,6 +154,26 @@ def configure_logging(log: Log) -> None:
         "alembic",
     ):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+
+
+class _Terminal(logging.StreamHandler[Any]):
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """For a line that cannot be rendered or written; Python would print its words and arguments."""
+        error = sys.exc_info()[1]
+        with suppress(OSError, ValueError):
+            self.stream.write(f"log_line_lost {type(error).__name__}{self.terminator}")
+
+
+def hear_what_nobody_catches() -> None:
+    """Python prints warnings, and what ends a thread or a finaliser, with their text: they go to the log instead, without it."""
+    logging.captureWarnings(True)
+    sys.unraisablehook = lambda told: _tell_uncaught("finaliser_failed", told.exc_value)
+    threading.excepthook = lambda told: _tell_uncaught("thread_failed", told.exc_value)
+
+
+def _tell_uncaught(event: str, error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit):
+        log.error(event, error=error, frames=frames(error))
 
 
 def _json() -> Any:

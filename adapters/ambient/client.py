@@ -14,7 +14,9 @@ import httpx
 from adapters.ambient import wire
 from adapters.ambient.refusals import answer, failing, no_answer_is_retryable, refusal
 from adapters.ambient.wire import misshapen_is_retryable
+from service import __version__
 from service.errors import NeedsPerson, Retryable
+from service.fhir.device import Scribe
 from service.telemetry import HTTP_SECONDS
 from service.workflow.destinations import Destination
 from service.workflow.ports import Document, Recording, Transcript
@@ -41,12 +43,18 @@ class AmbientClient:
         timeout: float = 30.0,
         long_timeout: float = 600.0,
         destination: Destination | None = None,
+        scribe: Scribe | None = None,
     ) -> None:
         self._http = http
+        self._scribe = scribe or Scribe([("software", __version__)])
         self._headers = {"Tenant-Name": tenant}
         self._timeout = timeout
         self._long_timeout = max(long_timeout, timeout)
         self._destination = destination or Destination("engine")
+
+    @property
+    def scribe(self) -> Scribe:
+        return self._scribe
 
     async def template_keys(self) -> list[str]:
         answered = await self._json("GET", "templates/")

@@ -14,7 +14,7 @@ from service.workflow.destinations import Call
 from service.workflow.retry_after import retry_after
 
 _PASSING = frozenset({408, 425, 429})
-_TYPE = re.compile(r"[A-Za-z0-9:._-]{1,40}")
+_TYPE = re.compile(r"[A-Z]{1,3}\d{3,5}|about:blank")
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from sqlalchemy import delete, select
 
 from adapters.database.database import Database
 from adapters.database.facts import insert_into
-from adapters.database.schema import clock
-from adapters.database.visits import seconds_since
+from adapters.database.schema import clock, seconds_since
 from adapters.database.workflow_tables import canaries
 
 FORGOTTEN_AFTER = 24 * 3600.0

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database.listening import announce
 from adapters.database.schema import clock
 from adapters.database.workflow_tables import facts, steps, visits
-from service.workflow.visit import Fact, is_newer, meaning, visit_id
+from service.workflow.visit import RECORDINGS, Fact, is_newer, meaning, visit_id
 
 Claim = tuple[str, str | None]
 """A resource (`Type/id`) and the key of the visit that it belongs to now; None: the one it belonged to so far."""
@@ -71,7 +71,7 @@ async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:
     """Makes visits due; one that has neither Media nor work is settled at once: it has no recording. Returns the due ones."""
     held = and_(visits.c.lease_until.is_not(None), visits.c.lease_until > clock())
     to_do = or_(
-        exists().where(facts.c.visit_id == visits.c.id, facts.c.resource_type == "Media"),
+        exists().where(facts.c.visit_id == visits.c.id, facts.c.resource_type.in_(RECORDINGS)),
         exists().where(steps.c.visit_id == visits.c.id),
         held,
     )

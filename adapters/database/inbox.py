@@ -107,10 +107,11 @@ async def _keep(connection: AsyncConnection, delivery: Delivery, ident: str) -> 
 
 
 def _claim(event: Event) -> Claim:
-    """An event that brings the resource says where it belongs; a pointer or a deletion leaves it where it was."""
+    """An event that brings the resource says where it belongs; a pointer, a deletion, or one that names its Encounter so
+    that only the EHR can find it leaves it where it was."""
     if event.encounter:
         return event.reference, f"Encounter/{event.encounter}"
-    return event.reference, None if event.resource is None else event.reference
+    return event.reference, None if event.resource is None or event.unresolved else event.reference
 
 
 def _event_row(event: Event, delivery_id: str, visit: str) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, null
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
+from adapters.database.held_writes import decide
 from adapters.database.listening import announce
-from adapters.database.schema import clock
+from adapters.database.schema import clock, seconds_since
 from adapters.database.steps import load_steps
-from adapters.database.visits import load_facts, load_visit, seconds_since
+from adapters.database.visits import load_facts, load_visit
 from adapters.database.workflow_tables import dead_letters, events, visits
-from service.errors import NotDiscarded
+from service.errors import NotNow
 from service.events.delivery import Delivery
-from service.workflow.visit import Visit
+from service.workflow.visit import Visit, Write
 
 Row = dict[str, Any]
 
@@ -69,25 +70,26 @@ class SqlVisitRecords:
 
     async def retry_visit(self, visit: str) -> bool:
         async with self.database.transaction() as connection:
-            changed = await connection.execute(
-                update(visits).where(_named(visit)).values(
-                    next_at=clock(), **_AFRESH, revision=visits.c.revision + 1,
-                    state=case((_held(), visits.c.state), else_="waiting"), updated_at=clock(),
-                )
-            )  # fmt: skip
-            await announce(connection)
-            return changed.rowcount > 0
+            return await _make_due(connection, visit)
+
+    async def resend_note(self, visit: str, step: str | None) -> str:
+        return await self._decide(visit, step, None)
+
+    async def adopt_note(self, visit: str, reference: str, step: str | None) -> str:
+        return await self._decide(visit, step, reference)
+
+    async def _decide(self, visit: str, step: str | None, adopted: str | None) -> str:
+        async with self.database.transaction() as connection:
+            row = await _at_rest(connection, visit)
+            decided = await decide(connection, row.id, step, adopted)
+            await _make_due(connection, visit)
+            return decided
 
     async def discard_visit(self, visit: str) -> None:
         async with self.database.transaction() as connection:
-            query = select(visits.c.id, visits.c.state, _held().label("held")).where(_named(visit)).with_for_update()
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
-                raise KeyError(visit)
-            if row.held:
-                raise NotDiscarded(f"{visit} is being worked on: try again in a moment")
+            row = await _at_rest(connection, visit)
             if row.state in ("done", "cancelled"):
-                raise NotDiscarded(f"{visit} is {row.state} already: nothing is left to discard")
+                raise NotNow(f"{visit} is {row.state} already: nothing is left to discard")
             await connection.execute(
                 update(visits).where(visits.c.id == row.id).values(
                     **_AFRESH | {"reason": "discarded"}, state="cancelled", next_at=null(), owner=null(), lease_until=null(),
@@ -158,6 +160,28 @@ def _page(query: Select[Any], time: Any, ident: Any, before: datetime | None, be
     return query.order_by(time.desc(), ident.desc())
 
 
+async def _at_rest(connection: AsyncConnection, visit: str) -> Any:
+    """The visit's id and state, locked. Raises KeyError, and NotNow while a runner holds it."""
+    query = select(visits.c.id, visits.c.state, _held().label("held")).where(_named(visit)).with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise KeyError(visit)
+    if row.held:
+        raise NotNow(f"{visit} is being worked on: try again in a moment")
+    return row
+
+
+async def _make_due(connection: AsyncConnection, visit: str) -> bool:
+    changed = await connection.execute(
+        update(visits).where(_named(visit)).values(
+            next_at=clock(), **_AFRESH, revision=visits.c.revision + 1,
+            state=case((_held(), visits.c.state), else_="waiting"), updated_at=clock(),
+        )
+    )  # fmt: skip
+    await announce(connection)
+    return changed.rowcount > 0
+
+
 def _held() -> ColumnElement[bool]:
     """A runner works on it, and its lease has not ended."""
     return and_(visits.c.lease_until.is_not(None), visits.c.lease_until >= clock())
@@ -179,7 +203,12 @@ def _step_row(step: Any) -> Row:
     return {
         "name": step.name, "startedAt": _iso(step.started_at), "finishedAt": _iso(ended), "attempts": step.attempts,
         "seconds": round((ended - step.started_at).total_seconds(), 3) if ended else None, "result": dict(step.result),
+        "write": _write_row(step.write) if step.write else None,
     }  # fmt: skip
+
+
+def _write_row(write: Write) -> Row:
+    return {"state": write.state, "secondsAgo": round(write.ago, 3), **write.sent}
 
 
 async def _events(connection: AsyncConnection, visit: str) -> list[Row]:

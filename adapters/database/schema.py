@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, MetaData, ScalarSelect, select
+from sqlalchemy import JSON, DateTime, MetaData, ScalarSelect, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -78,3 +79,10 @@ def now(seconds: Any = 0) -> ScalarSelect[datetime]:
 def values_of(item: Any) -> dict[str, Any]:
     """The fields of a dataclass with slots, for a table whose columns have their names."""
     return {name: getattr(item, name) for name in item.__slots__}
+
+
+def seconds_since(connection: AsyncConnection, instant: Any) -> Any:
+    """Seconds between an instant column and the database's clock."""
+    if connection.dialect.name == "postgresql":
+        return func.extract("epoch", clock() - instant)
+    return (func.julianday("now") - func.julianday(instant)) * 86400.0

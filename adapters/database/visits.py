@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database.database import Database
 from adapters.database.facts import as_fact, lock, put_fact
 from adapters.database.listening import announce
-from adapters.database.schema import clock, now
-from adapters.database.steps import begin, doubt, drop, load_steps, put_back, record
+from adapters.database.schema import clock, now, seconds_since
+from adapters.database.steps import became, begin, doubt, drop, load_steps, put_back, record, sending
 from adapters.database.workflow_tables import facts, steps, visits
 from service.errors import LostLease
 from service.workflow.ports import Intents, Plan
@@ -46,11 +46,14 @@ class SqlVisits:
         async with self.database.transaction() as connection:
             await _hold(connection, visit, lease_until=clock(lease))
 
-    async def save(self, visit: Visit, taken: Sequence[Taken], intents: Intents) -> None:
+    async def save(
+        self, visit: Visit, taken: Sequence[Taken], intents: Intents, writes: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         async with self.database.transaction() as connection:
             await _hold(connection, visit)
             await record(connection, visit, taken)
             await begin(connection, visit, intents)
+            await sending(connection, visit, writes)
 
     async def forget(self, visit: Visit, names: Sequence[str]) -> None:
         async with self.database.transaction() as connection:
@@ -89,6 +92,7 @@ class SqlVisits:
             )  # fmt: skip
             await record(connection, visit, progress.taken)
             await put_back(connection, visit, progress.untouched)
+            await became(connection, visit, progress.writes)
             if settlement.next_in == 0.0:
                 await announce(connection)
 
@@ -193,13 +197,6 @@ async def load_visit(connection: AsyncConnection, ident: str) -> Visit:
         id=row["id"], key=row["key"], fence=row["fence"], revision=row["revision"], attempts=row["attempts"],
         waiting_for=row["waiting_for"], waited=float(row["waited"]), facts=await load_facts(connection, ident), steps=await load_steps(connection, ident),
     )  # fmt: skip
-
-
-def seconds_since(connection: AsyncConnection, instant: Any) -> Any:
-    """Seconds between an instant column and the database's clock."""
-    if connection.dialect.name == "postgresql":
-        return func.extract("epoch", clock() - instant)
-    return (func.julianday("now") - func.julianday(instant)) * 86400.0
 
 
 async def load_facts(connection: AsyncConnection, visit: str) -> tuple[Fact, ...]:

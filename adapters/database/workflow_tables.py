@@ -97,6 +97,9 @@ steps = Table(
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("result", Json),
+    Column("write", String(16)),
+    Column("sent_at", Instant),
+    Column("sent", Json),
 )
 
 canaries = Table(

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import orjson
 
+from adapters.ehr.auth import unexplained
 from service.errors import NeedsPerson, Retryable
 from service.fhir.elements import element, is_id, mapping, mappings, string
 from service.fhir.operation_outcome import outcome_words, tells_of_errors
@@ -44,7 +45,7 @@ def json_of(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def refused(response: httpx.Response, what: str) -> NeedsPerson:
-    words = outcome_words(body_of(response))
+    words = outcome_words(body_of(response)) or unexplained(response.status_code)
     return NeedsPerson("ehr_refused", f"{response.status_code} for {what}" + (f": {words}" if words else ""))
 
 
@@ -52,14 +53,14 @@ def filed_as(response: httpx.Response, kind: str, reference: str | None = None) 
     """From the body, the Location (absolute, relative, with or without history) or the ETag, whichever the server sent.
 
     `reference` is what was written, where that is known beforehand. Raises AnswerLost where nothing says it, and
-    NeedsPerson `ehr_answered_errors` for a 200 that tells of errors alone.
+    NeedsPerson `ehr_answered_errors` for a success that tells of errors alone.
     """
     body = json_of(response) or {}
     written = body if element(body, "resourceType") == kind and is_id(body.get("id")) else {}
     location, version = _located(response, kind)
     reference = reference or (f"{kind}/{written['id']}" if written else location)
-    if reference is None and response.status_code == 200 and tells_of_errors(body):
-        raise NeedsPerson("ehr_answered_errors", f"200 for {kind}: {outcome_words(body)}")
+    if reference is None and tells_of_errors(body):
+        raise NeedsPerson("ehr_answered_errors", f"{response.status_code} for {kind}: {outcome_words(body)}")
     if reference is None:
         raise AnswerLost("the answer does not say which resource was written")
     etag = _ETAG.fullmatch(response.headers.get("ETag", "").strip())

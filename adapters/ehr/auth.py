@@ -1,8 +1,8 @@
-"""How the EHR is told who calls: nothing, a fixed bearer token, HTTP Basic, or OAuth 2 client credentials."""
+"""How the EHR is told who calls: nothing, a fixed bearer token, HTTP Basic, or OAuth 2 with a secret or a signed assertion."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import httpx
@@ -12,19 +12,32 @@ from service.errors import BadConfiguration
 
 
 class ClientCredentials(Protocol):
-    def __call__(self, token_url: str, client_id: str, client_secret: str, *, scope: str | None) -> httpx.Auth: ...
+    def __call__(
+        self, token_url: str, client_id: str, client_secret: str, *, scope: str | None, proof: str
+    ) -> httpx.Auth: ...
 
 
-def ehr_auth(settings: EhrAuth, client_credentials: ClientCredentials) -> httpx.Auth | None:
-    """Raises BadConfiguration naming what the chosen method still needs."""
-    if settings.method == "none":
-        return None
-    if settings.method == "bearer":
-        return _Bearer(_needed(settings, "token"))
-    if settings.method == "basic":
-        return httpx.BasicAuth(_needed(settings, "username"), _needed(settings, "password"))
-    token_url, client_id = _needed(settings, "token_url"), _needed(settings, "client_id")
-    return client_credentials(token_url, client_id, _needed(settings, "client_secret"), scope=settings.scope)
+def ehr_auth(
+    settings: EhrAuth, client_credentials: ClientCredentials, smart_backend: Callable[[str], httpx.Auth]
+) -> httpx.Auth | None:
+    """`smart_backend` is called with the client's id. Raises BadConfiguration naming what the chosen method still needs."""
+    match settings.method:
+        case "none":
+            return None
+        case "bearer":
+            return _Bearer(_needed(settings, "token"))
+        case "basic":
+            return httpx.BasicAuth(_needed(settings, "username"), _needed(settings, "password"))
+        case "smart_backend":
+            _needed(settings, "key_file")
+            return smart_backend(_needed(settings, "client_id"))
+    token_url, client_id, proof = (
+        _needed(settings, "token_url"),
+        _needed(settings, "client_id"),
+        settings.client_authentication,
+    )
+    secret = "" if proof == "tls_client_auth" else _needed(settings, "client_secret")
+    return client_credentials(token_url, client_id, secret, scope=settings.scope, proof=proof)
 
 
 def _needed(settings: EhrAuth, name: str) -> str:
@@ -33,6 +46,15 @@ def _needed(settings: EhrAuth, name: str) -> str:
     if not text:
         raise BadConfiguration(f"AMBIENT_EHR__AUTH__METHOD={settings.method} needs AMBIENT_EHR__AUTH__{name.upper()}")
     return text
+
+
+def unexplained(status: int) -> str:
+    """What to look at when the EHR refuses without a word, as Epic does for an API that the app does not list."""
+    if status == 401:
+        return "the EHR does not take our credentials"
+    if status == 403:
+        return "no reason given: allow the client this API and its scope in the EHR, and its user this record"
+    return ""
 
 
 class _Bearer(httpx.Auth):

@@ -146,8 +146,6 @@ class EhrClient:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Retryable("ehr_unreachable", type(error).__name__) from None
         except httpx.RequestError as error:
-            if not str(error.request.url).startswith(self._base):
-                raise Retryable("ehr_token_unreachable", type(error).__name__) from None
             raise AnswerLost(type(error).__name__) from None
         except TimeoutError:
             raise AnswerLost("TimeoutError") from None

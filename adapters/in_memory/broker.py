@@ -32,8 +32,10 @@ class InMemoryBroker:
         "fhir.Encounter.#",
         ROUTING_KEY,
     )  # the bindings of `ambient.events` in RabbitMQ
+    AUDIO_DOCUMENTS = "fhir.DocumentReference.#"
 
-    def __init__(self, settings: BrokerSettings, attempts: int, pause: float) -> None:
+    def __init__(self, settings: BrokerSettings, attempts: int, pause: float, audio_documents: bool = False) -> None:
+        self._also_bound_to = (self.AUDIO_DOCUMENTS,) if audio_documents else ()
         self._prefetch = settings.prefetch
         self._attempts = attempts
         self._pause = pause
@@ -42,17 +44,17 @@ class InMemoryBroker:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, settings: BrokerSettings, *, attempts: int = 4, pause: float = 0.5
+        cls, settings: BrokerSettings, *, attempts: int = 4, pause: float = 0.5, audio_documents: bool = False
     ) -> AsyncIterator[InMemoryBroker]:
         PUBLISHER_UP.set(1)
-        yield cls(settings, attempts, pause)
+        yield cls(settings, attempts, pause, audio_documents)
 
     async def publish(
         self, body: bytes, *, routing_key: str, content_type: str, message_id: str, headers: Mapping[str, str]
     ) -> None:
         """Returns once the delivery was taken in. Raises PublishRefused when no binding matches, PublishFailed
         when no consumer runs or every attempt failed: the caller still has the event."""
-        if not any(_matches(binding, routing_key) for binding in self.BOUND_TO):
+        if not any(_matches(binding, routing_key) for binding in (*self.BOUND_TO, *self._also_bound_to)):
             raise PublishRefused("fhir.events: no queue is bound to this routing key")
         if self._consumer is None:
             raise PublishFailed("fhir.events: no consumer is running")

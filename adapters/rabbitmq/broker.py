@@ -28,14 +28,19 @@ class RabbitBroker:
     """One connection to publish, and one for each consumer: a broker that is short of memory blocks those that publish, and
     acknowledgements must go on."""
 
-    def __init__(self, settings: BrokerSettings, publisher: Publisher, watch_every: float) -> None:
+    def __init__(
+        self, settings: BrokerSettings, publisher: Publisher, watch_every: float, audio_documents: bool
+    ) -> None:
         self._settings = settings
+        self._audio_documents = audio_documents
         self._publisher = publisher
         self._watch_every = watch_every
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, settings: BrokerSettings, *, watch_every: float = 30.0) -> AsyncIterator[RabbitBroker]:
+    async def connect(
+        cls, settings: BrokerSettings, *, watch_every: float = 30.0, audio_documents: bool = False
+    ) -> AsyncIterator[RabbitBroker]:
         """Open once the topology is declared, or verified with `declare=False`.
 
         `watch_every` is in seconds, for the watchdogs of the publisher and each consumer. Raises BadConfiguration when no broker lets us
@@ -43,11 +48,11 @@ class RabbitBroker:
         """
         keep_content_out_of_the_clients_logs()
         read_whatever_comes()
-        connect = partial(_connect, settings)
+        connect = partial(_connect, settings, audio_documents)
         publisher = Publisher(connect, await connect())
         watchdog = asyncio.create_task(publisher.watch(watch_every))
         try:
-            yield cls(settings, publisher, watch_every)
+            yield cls(settings, publisher, watch_every, audio_documents)
         finally:
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)
@@ -71,7 +76,10 @@ class RabbitBroker:
     async def consume(self, take_in: TakeIn) -> AsyncIterator[RabbitConsumer]:
         """Raises BadConfiguration or ConsumerDown when it cannot begin. Stops the consumer on leaving."""
         connect = partial(open_connection, self._settings.url, "consuming")
-        consumer = RabbitConsumer(connect, self._publisher, take_in, self._settings, watch_every=self._watch_every)
+        consumer = RabbitConsumer(
+            connect, self._publisher, take_in, self._settings,
+            watch_every=self._watch_every, audio_documents=self._audio_documents,
+        )  # fmt: skip
         try:
             await consumer.start()
             yield consumer
@@ -92,7 +100,7 @@ class RabbitBroker:
         return missing
 
 
-async def _connect(settings: BrokerSettings) -> Connected:
+async def _connect(settings: BrokerSettings, audio_documents: bool) -> Connected:
     """For a publisher, with the topology declared or verified."""
     connection = await open_connection(settings.url, "publishing")
     try:
@@ -102,7 +110,7 @@ async def _connect(settings: BrokerSettings) -> Connected:
             channel = connection.channel(on_return_raises=True)
             await channel.initialize()
             if settings.declare:
-                await topology.declare(channel)
+                await topology.declare(channel, audio_documents=audio_documents)
     except BaseException:
         await hang_up(connection)
         raise

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
+from adapters.rabbitmq import topology
 from adapters.rabbitmq.connection import RECONNECT_AFTER
 from adapters.rabbitmq.publisher import Publisher
 from adapters.rabbitmq.setbacks import Setbacks
@@ -43,8 +45,10 @@ class RabbitConsumer:
         *,
         watch_every: float = 30.0,
         stop_within: float = 10.0,
+        audio_documents: bool = False,
     ) -> None:
-        self.subscription = Subscription(connect, self._receive, prefetch=settings.prefetch, declare=settings.declare)
+        declare = partial(topology.declare, audio_documents=audio_documents) if settings.declare else None
+        self.subscription = Subscription(connect, self._receive, prefetch=settings.prefetch, declare=declare)
         self._setbacks = Setbacks()
         self._settler = Settler(take_in, publisher, self._setbacks)
         self._watch_every = watch_every

@@ -35,7 +35,7 @@ class Subscription:
         receive: Callable[[AbstractIncomingMessage], Awaitable[None]],
         *,
         prefetch: int,
-        declare: bool,
+        declare: Callable[[AbstractChannel], Awaitable[None]] | None,
     ) -> None:
         self._connect = connect
         self._receive = receive
@@ -76,7 +76,7 @@ class Subscription:
         await channel.initialize()
         await channel.set_qos(prefetch_count=self._prefetch)
         if self._declare:
-            await topology.declare(channel)
+            await self._declare(channel)
         self._queue = await channel.get_queue(QUEUE)
         try:
             self._tag = await self._queue.consume(self._receive)

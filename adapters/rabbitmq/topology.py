@@ -62,11 +62,14 @@ DEAD_EVENTS = Queue(
     },
 )
 
+AUDIO_DOCUMENTS = (FHIR_EVENTS.name, "fhir.DocumentReference.#")
+"""The binding that `AMBIENT_NOTES__AUDIO_DOCUMENTS` adds to the queue of events."""
+
 EXCHANGES = (FHIR_EVENTS, DEAD_LETTERS)
 QUEUES = (DEAD_EVENTS, EVENTS)  # the dead letters' home first: at-least-once needs it from the first delivery
 
 
-async def declare(channel: AbstractChannel) -> None:
+async def declare(channel: AbstractChannel, *, audio_documents: bool = False) -> None:
     """Declares everything; harmless when it is there. A robust channel does so again after each reconnection.
 
     Raises BadConfiguration when something of that name was declared differently, or may not be declared at all.
@@ -76,7 +79,8 @@ async def declare(channel: AbstractChannel) -> None:
             await channel.declare_exchange(exchange.name, exchange.kind, durable=True)
         for queue in QUEUES:
             declared = await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
-            for source, key in queue.bindings:
+            more = (AUDIO_DOCUMENTS,) if audio_documents and queue is EVENTS else ()
+            for source, key in (*queue.bindings, *more):
                 await declared.bind(source, key)
     except ChannelPreconditionFailed as refusal:
         raise BadConfiguration(
@@ -165,6 +169,9 @@ def page() -> str:
         "",
         f"`{ROUTING_KEY}`: every 30 s each `serve` and `worker` sends a canary through the queue, for its readiness. Without the",
         "binding, or the permission to write to the exchange, it says so once (`canary_not_bound`), does without, and tries again.",
+        "",
+        f"`{AUDIO_DOCUMENTS[1]}` is bound too where `AMBIENT_NOTES__AUDIO_DOCUMENTS=true`; switched off again, unbind it yourself:",
+        "what still comes by it is ignored (`type_not_read`).",
         "",
         "The least that a user needs with `AMBIENT_BROKER__DECLARE=false`:",
         "",

@@ -15,9 +15,10 @@ from service.ambient.ports import TooLarge
 from service.ambient.routing import whole_body
 from service.ambient.wire.error import refusals
 from service.api.replay import message_id, routing_key
+from service.api.terms import Terms
 from service.errors import Ignored, Rejected
 from service.events.delivery import Delivery
-from service.events.reading import read_events
+from service.events.event_grid import validation_code
 from service.telemetry import EVENTS_IGNORED
 from service.workflow.ports import Broker, PublishFailed
 
@@ -43,8 +44,17 @@ _TAKEN = {
         "ignored": {"type": "string", "description": "why there was nothing to do"},
     },
 }
+_VALIDATED = {
+    "type": "object",
+    "required": ["validationResponse"],
+    "properties": {"validationResponse": {"type": "string", "description": "the code that was sent"}},
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **refusals(400, 401, 403, 413, 500, 503),
+    200: {
+        "description": "Azure Event Grid's validation of the subscription, answered",
+        "content": {"application/json": {"schema": _VALIDATED, "example": {"validationResponse": "512d38b6"}}},
+    },
     202: {"content": {"application/json": {"schema": _TAKEN, "example": {"taken": 1}}}},
 }
 _LONGEST = 255
@@ -53,8 +63,7 @@ _LONGEST = 255
 
 def events_router(
     broker: Broker,
-    ehr_base: str,
-    max_message: int,
+    terms: Terms,
     secret: SecretStr | None,
     require: Callable[[Request], Awaitable[Any]],
 ) -> APIRouter:
@@ -71,9 +80,11 @@ def events_router(
     )
     async def take_events(request: Request) -> JSONResponse:
         """Any accepted shape: a raw Media or Encounter, a notification Bundle, a CloudEvent, and others (docs/wire.md)."""
-        body = await _body(request, max_message)
+        body = await _body(request, terms.max_message)
         if not await _signed(request, body, secret):
             await require(request)
+        if code := validation_code(body):
+            return JSONResponse({"validationResponse": code})
         headers = {
             k: v
             for k, v in request.headers.items()
@@ -81,7 +92,7 @@ def events_router(
         }
         delivery = Delivery(body, request.headers.get("content-type", "")[:_LONGEST] or None, headers=headers)
         try:
-            events = read_events(delivery, ehr_base)
+            events = terms.read(delivery)
         except Rejected as rejected:
             raise HTTPException(400, str(rejected)) from None
         except Ignored as ignored:

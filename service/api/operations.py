@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, HTTPException, Response
 
 from service.api.operations_wire import (
     LETTER,
+    PROVENANCE,
     VISIT,
     Before,
     BeforeId,
@@ -19,6 +20,8 @@ from service.api.operations_wire import (
     LetterName,
     LetterState,
     Limit,
+    NoteReference,
+    StepName,
     VisitName,
     VisitState,
     answered,
@@ -26,7 +29,8 @@ from service.api.operations_wire import (
 )
 from service.api.ports import DeadLetters, VisitRecords
 from service.api.replay import replay, would_replay
-from service.errors import NotDiscarded
+from service.api.terms import Terms
+from service.errors import NotNow
 from service.workflow.ports import Broker, PublishFailed
 from service.workflow.preview import Preview
 from service.workflow.visit import Visit
@@ -66,6 +70,11 @@ def visits_router(
         """Newest change first."""
         return {"visits": await records.list_visits(state, limit, before, before_id)}
 
+    @router.get("/{visit:path}/provenance", responses=answered(200, {"provenance": [PROVENANCE]}, 404))
+    async def show_provenance(visit: VisitName) -> dict[str, Any]:
+        """Of each note of the visit: its Provenance in the EHR by `reference`; or as `resource`, where the EHR took none."""
+        return {"provenance": list(_provenances(_found(await records.show_visit(visit), "visit")))}
+
     @router.get("/{visit:path}", responses=answered(200, _SHOWN_VISIT, 404))
     async def show_visit(visit: VisitName) -> dict[str, Any]:
         """With its facts, its steps and how long they took, and the events that it rests on."""
@@ -102,10 +111,38 @@ def visits_router(
             await records.discard_visit(visit)
         return {"discarded": visit}
 
+    @router.post(
+        "/{visit:path}/resend",
+        status_code=202,
+        dependencies=_CHANGING,
+        responses=answered(202, {"resent": "filed:corti-soap:0f2b5c0a9d1e4c77"}, 404, 409),
+    )
+    async def resend_note(visit: VisitName, step: StepName = None) -> dict[str, Any]:
+        """For a visit parked as `write_unknown`, once somebody has looked into the chart: the note is not there, and is sent
+        again. `step` names it where several are in doubt."""
+        with _failures_answered("visit"):
+            resent = await records.resend_note(visit, step)
+        wake.set()
+        return {"resent": resent}
+
+    @router.post(
+        "/{visit:path}/adopt",
+        status_code=202,
+        dependencies=_CHANGING,
+        responses=answered(202, {"adopted": "filed:corti-soap:0f2b5c0a9d1e4c77"}, 404, 409),
+    )
+    async def adopt_note(visit: VisitName, reference: NoteReference, step: StepName = None) -> dict[str, Any]:
+        """For a visit parked as `write_unknown`: the note stands in the EHR under this reference. It is read, and must be of
+        this patient and Encounter."""
+        with _failures_answered("visit"):
+            adopted = await records.adopt_note(visit, reference, step)
+        wake.set()
+        return {"adopted": adopted}
+
     return router
 
 
-def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max_message: int) -> APIRouter:
+def dead_letters_router(letters: DeadLetters, broker: Broker, terms: Terms) -> APIRouter:
     router = APIRouter(prefix="/dead-letters", tags=["operations"])
 
     @router.get("", summary="List dead letters", responses=answered(200, {"deadLetters": [LETTER]}))
@@ -130,9 +167,9 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
         """It is read again first, and published only if it can be taken in now; `verdict` says how it went."""
         with _failures_answered("dead letter"):
             if dry_run:
-                done = await would_replay(letter, letters, ehr_base, max_message)
+                done = await would_replay(letter, letters, terms)
             else:
-                done = await replay(letter, letters, broker, ehr_base, max_message)
+                done = await replay(letter, letters, broker, terms)
         return {"verdict": done.verdict, "reason": done.reason, "events": list(done.events)}
 
     @router.post(
@@ -150,6 +187,16 @@ def dead_letters_router(letters: DeadLetters, broker: Broker, ehr_base: str, max
     return router
 
 
+def _provenances(visit: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """From the results of its steps; a note that was taken back keeps its own."""
+    taken = {step["name"]: step["result"] for step in visit["steps"] if step["finishedAt"]}
+    for name, result in taken.items():
+        kind, _, key = name.partition(":")
+        if kind == "provenance":
+            note = taken.get(f"filed:{key}", {}).get("reference")
+            yield {"note": note, "reference": result.get("reference"), "resource": result.get("kept")}
+
+
 def _found(thing: Thing | None, what: str) -> Thing:
     if thing is None:
         raise HTTPException(404, f"{what} not found")
@@ -162,7 +209,7 @@ def _failures_answered(what: str) -> Iterator[None]:
         yield
     except KeyError:
         raise HTTPException(404, f"{what} not found") from None
-    except NotDiscarded as refused:
+    except NotNow as refused:
         raise HTTPException(409, str(refused)) from None
     except PublishFailed:
         raise HTTPException(503, "the broker did not confirm; replay it again", {"Retry-After": "5"}) from None

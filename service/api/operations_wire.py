@@ -35,6 +35,7 @@ LETTER = {
     "receivedAt": "2026-01-05T09:31:00Z",
     "settledAt": None,
 }
+PROVENANCE = {"note": "DocumentReference/41", "reference": "Provenance/42", "resource": None}
 _NAME = r"^[^\x00]*$"
 
 Limit = Annotated[int, Query(ge=1, le=500, description="rows of a page")]
@@ -60,6 +61,18 @@ VisitName = Annotated[
     str, Path(max_length=200, pattern=_NAME, description="its id, or its key", examples=["Encounter/e1"])
 ]
 LetterName = Annotated[str, Path(max_length=200, pattern=_NAME, description="its id", examples=[LETTER["id"]])]
+StepName = Annotated[
+    str | None,
+    Query(max_length=200, pattern=_NAME, description="the step whose note is meant, where several are in doubt"),
+]
+NoteReference = Annotated[
+    str,
+    Query(
+        pattern=r"^DocumentReference/[A-Za-z0-9.-]{1,64}$",
+        description="where the note stands in the EHR",
+        examples=["DocumentReference/d1"],
+    ),
+]
 DryRun = Annotated[bool, Query(alias="dryRun", description="only say what would happen")]
 
 

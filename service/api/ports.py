@@ -35,7 +35,16 @@ class VisitRecords(Protocol):
 
     async def discard_visit(self, visit: str) -> None:
         """Closes a visit that waits or is parked: `cancelled`, reason `discarded`. Raises KeyError when there is none,
-        NotDiscarded while a runner holds it, and when it is done or cancelled already."""
+        NotNow while a runner holds it, and when it is done or cancelled already."""
+        ...
+
+    async def resend_note(self, visit: str, step: str | None) -> str:
+        """For a note of which nobody knows whether it was filed: it is not there, and is to be sent again. Returns its step;
+        the visit is due. Raises KeyError, and NotNow where none is in doubt, or several are and none is named."""
+        ...
+
+    async def adopt_note(self, visit: str, reference: str, step: str | None) -> str:
+        """As `resend_note`: it stands in the EHR under this reference."""
         ...
 
     async def count_by_state(self) -> dict[str, int]: ...

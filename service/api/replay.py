@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 
 from service.api.ports import DeadLetters
+from service.api.terms import Terms
 from service.errors import Ignored, Rejected
 from service.events.delivery import Delivery
 from service.events.event import Event
-from service.events.reading import read_events
 from service.workflow.ports import Broker
 
 
@@ -22,14 +22,14 @@ class Replay:
     events: tuple[str, ...] = ()
 
 
-async def would_replay(letter: str, letters: DeadLetters, ehr_base: str, max_message: int) -> Replay:
+async def would_replay(letter: str, letters: DeadLetters, terms: Terms) -> Replay:
     """What a replay would end as. Raises KeyError for an unknown letter."""
-    return (await _readable(letter, letters, ehr_base, max_message))[0]
+    return (await _readable(letter, letters, terms))[0]
 
 
-async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: str, max_message: int) -> Replay:
+async def replay(letter: str, letters: DeadLetters, broker: Broker, terms: Terms) -> Replay:
     """Raises KeyError for an unknown letter, PublishFailed when the broker does not confirm."""
-    verdict, delivery, events = await _readable(letter, letters, ehr_base, max_message)
+    verdict, delivery, events = await _readable(letter, letters, terms)
     if not events:
         return verdict
     await publish_again(delivery, events, broker)
@@ -37,22 +37,20 @@ async def replay(letter: str, letters: DeadLetters, broker: Broker, ehr_base: st
     return Replay(done, events=verdict.events)
 
 
-async def _readable(
-    letter: str, letters: DeadLetters, ehr_base: str, max_message: int
-) -> tuple[Replay, Delivery, list[Event]]:
+async def _readable(letter: str, letters: DeadLetters, terms: Terms) -> tuple[Replay, Delivery, list[Event]]:
     shown, delivery = await letters.show_letter(letter), await letters.find_delivery(letter)
     if shown is None or delivery is None:
         raise KeyError(letter)
     if shown["state"] != "open":
         return Replay("not_open", str(shown["state"])), delivery, []
-    if len(delivery.body) > max_message:
+    if len(delivery.body) > terms.max_message:
         return (
             Replay("rejected", f"too_large: {len(delivery.body)} bytes; raise AMBIENT_BROKER__MAX_MESSAGE"),
             delivery,
             [],
         )
     try:
-        events = read_events(delivery, ehr_base)
+        events = terms.read(delivery)
     except Rejected as rejected:
         return Replay("rejected", str(rejected)), delivery, []
     except Ignored as ignored:

@@ -57,17 +57,17 @@ def collect_letters() -> None:
 def replay_letter(letter: Name, dry_run: DryRun = False) -> None:
     """Publish a dead letter again, if it can be read now."""
     from service.api.replay import replay, would_replay
+    from service.api.terms import Terms
     from service.main import open_broker, open_records
-    from service.settings import ehr_base
 
     async def go() -> Any:
         settings = current_settings()
-        base, limit = ehr_base(settings), int(settings.broker.max_message)
+        terms = Terms.of(settings)
         async with open_records(settings) as desk:
             if dry_run:
-                return await would_replay(letter, desk.letters, base, limit)
+                return await would_replay(letter, desk.letters, terms)
             async with open_broker(settings) as broker:
-                return await replay(letter, desk.letters, broker, base, limit)
+                return await replay(letter, desk.letters, broker, terms)
 
     try:
         done = run(go())

@@ -25,10 +25,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would hap
 
 def current_settings() -> Settings:
     """Logging goes as they say from here on. Raises BadConfiguration."""
-    from service.telemetry import configure_logging
+    from service.telemetry import configure_logging, hear_what_nobody_catches
 
     settings = read_settings()
     configure_logging(settings.log)
+    hear_what_nobody_catches()
     return settings
 
 

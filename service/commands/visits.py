@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NoReturn
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from service.commands.terminal import DryRun, Json, Limit, at_the_desk, current_settings, fail, run, show_one, show_rows
+
+if TYPE_CHECKING:
+    from service.main import Desk
 
 app = typer.Typer(no_args_is_help=True, help="Visits: what each one waits for, taking it up again, closing it.")
 
@@ -49,6 +54,35 @@ def discard_visit(visit: Name) -> None:
     except KeyError:
         fail(f"no visit {visit}", 1)
     typer.echo(f"{visit} is discarded; notes that are filed stay as they are")
+
+
+Step = Annotated[str | None, typer.Option(metavar="STEP", help="which note, where several are in doubt")]
+
+
+@app.command("resend")
+def resend_note(visit: Name, step: Step = None) -> None:
+    """Parked as write_unknown, and the note is NOT in the chart: send it again."""
+    _decide(visit, lambda desk: desk.visits.resend_note(visit, step), "is sent again")
+
+
+@app.command("adopt")
+def adopt_note(
+    visit: Name,
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="DocumentReference/<id> in the EHR")],
+    step: Step = None,
+) -> None:
+    """Parked as write_unknown, and the note IS in the chart: take it for the one that was sent."""
+    if not re.fullmatch(r"DocumentReference/[A-Za-z0-9.-]{1,64}", reference):
+        fail("name the note as DocumentReference/<id>", 2)
+    _decide(visit, lambda desk: desk.visits.adopt_note(visit, reference, step), f"is {reference}, if the EHR agrees")
+
+
+def _decide(visit: str, ask: Callable[[Desk], Awaitable[str]], what: str) -> None:
+    try:
+        step = at_the_desk(ask)
+    except KeyError:
+        fail(f"no visit {visit}", 1)
+    typer.echo(f"{step} {what}; {visit} is due now")
 
 
 @app.command("sweep")

@@ -10,10 +10,12 @@ import orjson
 
 from service.errors import Ignored, Rejected
 from service.fhir.elements import element, is_id, string
-from service.fhir.references import ForeignBase, referenced
+from service.fhir.recordings import as_media, is_audio_document, is_own_note
+from service.fhir.references import ForeignBase, Logical, Reference, Unreadable, meant
 from service.fhir.times import moment
 
 READ = frozenset({"Media", "Encounter"})
+AUDIO_DOCUMENT = "DocumentReference"
 Operation = Literal["upsert", "delete"]
 _LONGEST_NAME = 512
 
@@ -22,7 +24,8 @@ _LONGEST_NAME = 512
 class Event:
     """One change of one resource. (`source`, `id`) names the event; `resource` is None when only a pointer came.
 
-    `encounter` is the id of the Encounter that the resource belongs to, where the resource says so.
+    `encounter` is the id of the Encounter that the resource belongs to, where the resource says so; `unresolved`: it
+    names one that only the EHR can find.
     """
 
     source: str
@@ -34,6 +37,7 @@ class Event:
     operation: Operation
     resource: dict[str, Any] | None
     encounter: str | None
+    unresolved: bool = False
 
     @property
     def reference(self) -> str:
@@ -48,13 +52,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What an envelope knows about the event inside it; what it does not know is worked out from the resource."""
+    """What an envelope knows about the event inside it; what it does not know is worked out from the resource.
+
+    `audio_documents`: a DocumentReference that holds audio is read too.
+    """
 
     base: str
     body_sha256: str
     operation: Operation = "upsert"
     source: str | None = None
     id: str | None = None
+    audio_documents: bool = False
 
 
 def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
@@ -62,32 +70,53 @@ def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
     kind, ident = string(resource, "resourceType"), resource.get("id")
     if kind is None or not kind.isalpha():
         raise Rejected("not_fhir", "resourceType is missing")
-    if kind not in READ:
-        raise Ignored("type_not_read")
+    _refuse_unread(kind, origin)
     if not is_id(ident):
         raise Rejected("not_fhir", f"{kind}.id is missing or not a FHIR id")
     if not string(resource, "status") and origin.operation != "delete":
         raise Rejected("not_fhir", f"{kind}.status is missing")
     version, updated = element(resource, "meta", "versionId"), string(resource, "meta", "lastUpdated")
-    version = version if is_id(version) else None
-    updated = updated if moment(updated) else None
-    return _event(
-        kind, str(ident), version, updated, origin, resource, _encounter(kind, str(ident), resource, origin.base)
+    if kind == AUDIO_DOCUMENT:
+        if _is_bare_withdrawal(resource):
+            return from_pointer(kind, str(ident), version if isinstance(version, str) else None, origin, updated)
+        if not is_audio_document(resource):
+            raise Ignored("type_not_read")
+        resource = as_media(resource)
+    named = _encounter(kind, str(ident), resource, origin.base)
+    return _event(kind, str(ident), version if is_id(version) else None, updated, origin, resource, named)
+
+
+def from_pointer(kind: str, ident: str, version: str | None, origin: Origin, updated: str | None = None) -> Event:
+    """The event for a resource that did not come along; it will be read from the EHR."""
+    _refuse_unread(kind, origin)
+    if not is_id(ident):
+        raise Rejected("not_fhir", f"{kind} id is not a FHIR id")
+    named = Reference(kind, ident) if kind == "Encounter" else None
+    return _event(kind, ident, version if is_id(version) else None, updated, origin, None, named)
+
+
+def _refuse_unread(kind: str, origin: Origin) -> None:
+    if kind not in READ and not (kind == AUDIO_DOCUMENT and origin.audio_documents):
+        raise Ignored("type_not_read")
+
+
+def _is_bare_withdrawal(document: dict[str, Any]) -> bool:
+    """A note or a recording that was deleted, or entered in error and cut down to its status (US Core 9 allows it): what
+    it was the EHR or an earlier event may know."""
+    return (
+        document.get("status") in (None, "entered-in-error")
+        and not document.get("content")
+        and not is_own_note(document)
     )
 
 
-def from_pointer(kind: str, ident: str, version: str | None, origin: Origin) -> Event:
-    """The event for a resource that did not come along; it will be read from the EHR."""
-    if kind not in READ:
-        raise Ignored("type_not_read")
-    if not is_id(ident):
-        raise Rejected("not_fhir", f"{kind} id is not a FHIR id")
-    return _event(kind, ident, version, None, origin, None, ident if kind == "Encounter" else None)
+Named = Reference | Logical | Unreadable | None
 
 
 def _event(
-    kind: str, ident: str, version: str | None, updated: str | None, origin: Origin, resource: dict[str, Any] | None, encounter: str | None
+    kind: str, ident: str, version: str | None, updated: str | None, origin: Origin, resource: dict[str, Any] | None, encounter: Named
 ) -> Event:  # fmt: skip
+    updated = updated if moment(updated) else None
     own_id = (
         f"{kind}/{ident}/_history/{version}"
         if version
@@ -106,7 +135,8 @@ def _event(
         last_updated=updated,
         operation=origin.operation,
         resource=resource,
-        encounter=encounter,
+        encounter=encounter.id if isinstance(encounter, Reference) and encounter.type == "Encounter" else None,
+        unresolved=isinstance(encounter, Logical | Unreadable),
     )
 
 
@@ -121,11 +151,10 @@ def bounded(name: str) -> str:
     )
 
 
-def _encounter(kind: str, ident: str, resource: dict[str, Any], base: str) -> str | None:
+def _encounter(kind: str, ident: str, resource: dict[str, Any], base: str) -> Named:
     if kind == "Encounter":
-        return ident
+        return Reference(kind, ident)
     try:
-        encounter = referenced(resource, "encounter", base=base)
+        return meant(resource, "encounter", base)
     except ForeignBase:
         raise Rejected("foreign_base", f"{kind}.encounter names another server") from None
-    return encounter.id if encounter and encounter.type == "Encounter" else None

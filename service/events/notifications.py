@@ -6,7 +6,7 @@ Source: Subscriptions R5 Backport IG 1.1.0, and FHIR R5 SubscriptionStatus. A Bu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.errors import Ignored, Rejected
@@ -45,11 +45,38 @@ def notified(bundle: Json, base: str) -> Iterator[Notified]:
     status, entries = _status(bundle)
     if status.kind in ("handshake", "heartbeat"):
         raise Ignored(status.kind)
+    if status.kind == "query-status":
+        return
+    urns = dict(_urns(entries))
     if not status.foci:
-        yield from (one for entry in entries if (one := _unannounced(entry, base)))
+        found = (one for entry in entries if (one := _unannounced(entry, base)))
+        yield from (_with_literals(one, urns) for one in found)
     brought = _brought(entries, base) if status.foci else {}
     for number, focus in status.foci:
-        yield _announced(brought, focus, status.subscription, number, base)
+        yield _with_literals(_announced(brought, focus, status.subscription, number, base), urns)
+
+
+def _with_literals(one: Notified, urns: Mapping[str, str]) -> Notified:
+    """Its references to other entries by `urn:` (FHIR R4 §2.36.4.1), which mean nothing outside of the Bundle, as literal ones."""
+    return replace(one, resource=_literal(one.resource, urns)) if one.resource and urns else one
+
+
+def _literal(node: Any, urns: Mapping[str, str]) -> Any:
+    if isinstance(node, list):
+        return [_literal(child, urns) for child in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: urns.get(child, child) if name == "reference" and isinstance(child, str) else _literal(child, urns)
+        for name, child in node.items()
+    }
+
+
+def _urns(entries: list[Json]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        name, resource = string(entry, "fullUrl"), _of_resource(entry)
+        if resource and name and name.startswith("urn:"):
+            yield name, str(resource)
 
 
 def _status(bundle: Json) -> tuple[_Status, list[Json]]:

@@ -7,75 +7,86 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-
-import orjson
+from typing import Any
 
 from service.errors import Ignored, Rejected
 from service.events.delivery import Delivery
-from service.events.event import Event, Operation, Origin, bounded, from_pointer, from_resource
+from service.events.event import Event, Origin, bounded, from_pointer, from_resource
+from service.events.event_grid import azure_pointer, grid_event, is_azure_pointer, is_grid_event
+from service.events.linux_for_health import from_notification, is_notification
 from service.events.notifications import notified
+from service.events.operations import named_operation, routed_operation
+from service.events.parsing import parse_json, parse_object
+from service.events.pub_sub import attributes_in, from_data, from_message, pub_sub_message
 from service.fhir.elements import Json, mapping, string
 from service.fhir.references import ForeignBase, parse
 
 _CE_PREFIXES = ("ce-", "ce_", "cloudevents:", "cloudevents_")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_DEEPEST = 64
 
 
-def read_events(delivery: Delivery, base: str) -> list[Event]:
+def read_events(delivery: Delivery, base: str, *, audio_documents: bool = False) -> list[Event]:
     """Every event in the delivery, at least one.
 
     Raises Ignored when it is fine and needs no work, Rejected (`not_json`, `not_fhir`, `foreign_base`) when it cannot
-    be understood. `base` is the EHR's base URL.
+    be understood. `base` is the EHR's base URL; `audio_documents` is `AMBIENT_NOTES__AUDIO_DOCUMENTS`.
     """
     origin = Origin(
         base=base,
         body_sha256=hashlib.sha256(delivery.body).hexdigest(),
-        operation=_routed_operation(delivery.routing_key),
+        operation=routed_operation(delivery.routing_key),
+        audio_documents=audio_documents,
     )
-    body = _parse(delivery.body)
+    if attributes := attributes_in(delivery.headers):
+        return [from_data(attributes, delivery.body, origin)]
+    body = parse_json(delivery.body)
+    if isinstance(body, list):
+        return _batch(body, origin)
+    if not isinstance(body, dict):
+        raise Rejected("not_fhir", f"a JSON {type(body).__name__} where an object is expected")
     return _read(body, _binary_cloud_event(delivery, origin))
 
 
-def _parse(body: bytes) -> Json:
-    try:
-        parsed = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise Rejected("not_json", f"at byte {error.pos}") from None
-    if _NUL.search(body):
-        raise Rejected("not_fhir", "a string holds NUL, which FHIR forbids")
-    if not isinstance(parsed, dict):
-        raise Rejected("not_fhir", f"a JSON {type(parsed).__name__} where an object is expected")
-    if _deeper_than(_DEEPEST, parsed):
-        raise Rejected("not_fhir", f"nested deeper than {_DEEPEST} levels")
-    return parsed
-
-
-def _deeper_than(most: int, parsed: object) -> bool:
-    level = [parsed]
-    for _ in range(most):
-        level = [child for node in level for child in _children(node)]
-    return bool(level)
-
-
-def _children(node: object) -> Iterable[object]:
-    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+def _batch(items: list[Any], origin: Origin) -> list[Event]:
+    """A CloudEvents batch, or Event Grid's list; each has its own id. One that cannot be understood rejects them all."""
+    events, ignored = list[Event](), []
+    for item in items:
+        if not isinstance(item, dict) or not ("specversion" in item or is_grid_event(item)):
+            raise Rejected("not_fhir", "a JSON list that is no batch of events")
+        try:
+            events += _read(item, origin)
+        except Ignored as one:
+            ignored.append(one)
+    if not events:
+        raise ignored[0] if ignored else Rejected("not_fhir", "an empty list")
+    return events
 
 
 def _read(body: Json, origin: Origin) -> list[Event]:
     if "specversion" in body:
         return _structured_cloud_event(body, origin)
+    if is_grid_event(body):
+        return _read(*grid_event(body, origin))
     if string(body, "payload", "operationType"):
         return [_hapi_message(body["payload"], origin)]
     if "topic" in body and mapping(body, "value"):
         return _read(body["value"], origin)
     if body.get("resourceType") == "Bundle":
         return _bundle(body, origin)
+    if is_azure_pointer(body):
+        return [azure_pointer(body, origin)]
     if "resourceType" in body:
         return [from_resource(body, origin)]
+    return [_pointer(body, origin)]
+
+
+def _pointer(body: Json, origin: Origin) -> Event:
+    """What FHIR services send of their own making; some of them may hold the resource all the same."""
+    if message := pub_sub_message(body):
+        return from_message(message, origin)
+    if is_notification(body):
+        return from_notification(body, origin)
     raise Rejected("not_fhir", "neither a resource nor a known envelope")
 
 
@@ -84,7 +95,7 @@ def _structured_cloud_event(body: Json, origin: Origin) -> list[Event]:
     ident, source = string(body, "id"), string(body, "source")
     if not ident or not source:
         raise Rejected("not_fhir", "a CloudEvent without id or source")
-    operation = _named_operation(string(body, "type")) or origin.operation
+    operation = named_operation(string(body, "type")) or origin.operation
     return _read(_cloud_event_data(body), replace(origin, id=ident, source=source, operation=operation))
 
 
@@ -93,10 +104,10 @@ def _cloud_event_data(body: Json) -> Json:
     if isinstance(data, dict):
         return data
     if isinstance(data, str):
-        return _parse(data.encode())
+        return parse_object(data.encode())
     if isinstance(encoded, str):
         try:
-            return _parse(base64.b64decode(encoded, validate=True))
+            return parse_object(base64.b64decode(encoded, validate=True))
         except ValueError:
             raise Rejected("not_fhir", "a CloudEvent whose data_base64 is not base64") from None
     raise Rejected("not_fhir", "a CloudEvent without a data object")
@@ -111,7 +122,7 @@ def _binary_cloud_event(delivery: Delivery, origin: Origin) -> Origin:
                 attributes[name.lower().removeprefix(prefix)] = value
     if "specversion" not in attributes or not attributes.get("id") or not attributes.get("source"):
         return origin
-    operation = _named_operation(attributes.get("type")) or origin.operation
+    operation = named_operation(attributes.get("type")) or origin.operation
     return replace(origin, id=attributes["id"], source=attributes["source"], operation=operation)
 
 
@@ -121,12 +132,12 @@ def _hapi_message(payload: Json, origin: Origin) -> Event:
     `payloadId` names the event only where it names a version: without one it is the same for every change.
     """
     pointer = string(payload, "payloadId") or string(payload, "resourceId") or ""
-    operation = _named_operation(string(payload, "operationType")) or "upsert"
+    operation = named_operation(string(payload, "operationType")) or "upsert"
     named = pointer if "/_history/" in pointer and operation != "delete" else None
     origin = replace(origin, id=named or origin.id, operation=operation)
     inner = payload.get("payload")
     if isinstance(inner, str) and operation != "delete":
-        return from_resource(_parse(inner.encode()), origin)
+        return from_resource(parse_object(inner.encode()), origin)
     try:
         reference = parse(pointer, origin.base)
     except ForeignBase:
@@ -164,19 +175,3 @@ def _distinct(events: list[Event]) -> Iterator[Event]:
     for event in events:
         version = f"/_history/{event.version}" if event.version else ""
         yield replace(event, id=bounded(f"{event.id}#{event.reference}{version}")) if several else event
-
-
-def _routed_operation(routing_key: str | None) -> Operation:
-    return "delete" if (routing_key or "").lower().endswith(".delete") else "upsert"
-
-
-def _named_operation(name: str | None) -> Operation | None:
-    """An event type or operation in words: `…ResourceDeleted`, `DELETE`, `fhir.Media.update`. None when it does not say."""
-    lowered = (name or "").lower()
-    if "delete" in lowered:
-        return "delete"
-    return (
-        "upsert"
-        if any(word in lowered for word in ("create", "update", "patch", "manually_triggered", "transaction"))
-        else None
-    )

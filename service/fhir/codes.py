@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 LOINC = "http://loinc.org"
+URI = "urn:ietf:rfc:3986"
 NOTE_SYSTEM = "urn:ambient-fhir:note"
 DEVICE_SYSTEM = "urn:ambient-fhir:device"
+TEMPLATE_SYSTEM = "urn:ambient-fhir:template"
 
 AI_ASSERTED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",

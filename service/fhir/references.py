@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
-from service.fhir.elements import Json, is_id, string
+from service.fhir.elements import Json, is_id, mapping, mappings, string
 
+_TYPE = r"[A-Z][A-Za-z]{1,63}"
 _RELATIVE = re.compile(
-    r"(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
+    rf"(?P<type>{_TYPE})/(?P<id>[A-Za-z0-9\-.]{{1,64}})(?:/_history/(?P<version>[A-Za-z0-9\-.]{{1,64}}))?"
 )
+_CONDITIONAL = re.compile(rf"(?P<type>{_TYPE})\?identifier=(?P<token>[^&#]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,21 @@ class Reference:
         return f"{self.type}/{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """A resource named by a business identifier alone: `token` is `system|value`, `type` is None where nobody says it."""
+
+    type: str | None
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A reference that leads nowhere from here; `form` says how it is made, never what is in it."""
+
+    form: str
+
+
 class ForeignBase(ValueError):
     """An absolute reference to another server: one deployment serves one EHR."""
 
@@ -32,12 +50,7 @@ def parse(text: str, base: str) -> Reference | None:
 
     Raises ForeignBase. `base` is compared without scheme, default port and trailing slash, since proxies change them.
     """
-    if "://" in text:
-        rest, own = _without_scheme(text), _without_scheme(base.rstrip("/") + "/")
-        if not rest.startswith(own):
-            raise ForeignBase("an absolute reference to another base")
-        text = rest.removeprefix(own)
-    match = _RELATIVE.fullmatch(text)
+    match = _RELATIVE.fullmatch(_local(text, base))
     return Reference(match["type"], match["id"]) if match and is_id(match["id"]) else None
 
 
@@ -45,6 +58,73 @@ def referenced(resource: Json | None, *path: str | int, base: str) -> Reference 
     """The literal reference at `path.reference`. Raises ForeignBase."""
     text = string(resource, *path, "reference")
     return parse(text, base) if text else None
+
+
+def meant(resource: Json | None, element: str, base: str) -> Reference | Logical | Unreadable | None:
+    """What the Reference at `element` names. None where there is none, or it only displays a name. Raises ForeignBase.
+
+    A literal reference goes before an identifier. A contained resource has no identity of its own outside of what
+    contains it (FHIR R4 §2.3.0.5), whatever its id: only its business identifier says who it is.
+    """
+    given = mapping(resource, element)
+    text = string(given, "reference")
+    literal = parse(text, base) if text else None
+    if literal:
+        return literal
+    logical = _conditional(_local(text, base)) if text else None
+    logical = logical or _contained(resource, text) or _identified(given, string(given, "type"))
+    if logical or given is None:
+        return logical
+    return _unreadable(given, text)
+
+
+def host_of(base: str) -> str:
+    """Lower case, without the scheme's own port."""
+    return _without_scheme(base).partition("/")[0]
+
+
+def _unreadable(given: Json, text: str | None) -> Unreadable | None:
+    if text:
+        forms = {"#": "contained, without an identifier", "urn:": "a urn that is not in its Bundle"}
+        fitting = (form for start, form in forms.items() if text.startswith(start))
+        return Unreadable(next(fitting, "conditional" if "?" in text else "malformed"))
+    return Unreadable("an identifier without system or value") if mapping(given, "identifier") else None
+
+
+def _conditional(text: str) -> Logical | None:
+    """`Type?identifier=system|value` and nothing beside it (FHIR R4 §3.1.0.11.3): what else is searched for may be many."""
+    match = _CONDITIONAL.fullmatch(text)
+    system, _, value = unquote(match["token"]).partition("|") if match else ("", "", "")
+    return Logical(match["type"], f"{system}|{value}") if match and system and value else None
+
+
+def _contained(resource: Json | None, text: str | None) -> Logical | None:
+    if not (text and text.startswith("#")):
+        return None
+    for one in mappings(resource, "contained"):
+        if one.get("id") == text[1:]:
+            named = (
+                _identified({"identifier": given}, string(one, "resourceType")) for given in mappings(one, "identifier")
+            )
+            return next((logical for logical in named if logical), None)
+    return None
+
+
+def _identified(given: Json | None, kind: str | None) -> Logical | None:
+    """Without its system an identifier says nothing: other systems may use the same value."""
+    system, value = string(given, "identifier", "system"), string(given, "identifier", "value")
+    known = kind if kind and re.fullmatch(_TYPE, kind) else None
+    return Logical(known, f"{system}|{value}") if system and value and "|" not in system else None
+
+
+def _local(text: str, base: str) -> str:
+    """Without our base. Raises ForeignBase for another one."""
+    if "://" not in text.partition("?")[0]:
+        return text
+    rest, own = _without_scheme(text), _without_scheme(base.rstrip("/") + "/")
+    if not rest.startswith(own):
+        raise ForeignBase("an absolute reference to another base")
+    return rest.removeprefix(own)
 
 
 def _without_scheme(url: str) -> str:

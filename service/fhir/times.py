@@ -27,3 +27,14 @@ def moment(text: str | None) -> datetime | None:
         ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def has_time_of_day(text: str) -> bool:
+    return moment(text) is not None and "T" in text
+
+
+def instant(when: datetime) -> str:
+    """A FHIR `instant` in UTC, to the millisecond. Raises ValueError for a time without a zone, which is no moment."""
+    if when.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -48,10 +48,18 @@ SEARCH_PARAMETERS: dict[str, dict[str, SearchParameter]] = {
         "encounter": SearchParameter("reference", ("context.encounter",), "Encounter"),
         "category": SearchParameter("token", ("category",)),
     },
+    "Consent": {
+        "_id": _ID,
+        "identifier": _IDENTIFIER,
+        "patient": SearchParameter("reference", ("patient",), "Patient"),
+        "status": _STATUS,
+    },
     "Provenance": {
         "_id": _ID,
         "patient": SearchParameter("reference", ("target",), "Patient"),
         "target": SearchParameter("reference", ("target",)),
+        "agent": SearchParameter("reference", ("agent.who",)),
+        "entity": SearchParameter("reference", ("entity.what",)),
     },
     "Device": {
         "_id": _ID,

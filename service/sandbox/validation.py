@@ -21,7 +21,7 @@ import orjson
 from service.sandbox.operation_outcome import Issue, Refused
 
 _MODELS = ("Patient", "Practitioner", "Organization", "Encounter", "Media", "Binary", "DocumentReference", "Provenance",
-           "Device")  # fmt: skip
+           "Device", "Consent")  # fmt: skip
 _MOST_ISSUES = 20
 _loaded: dict[str, Any] = {}
 
@@ -31,6 +31,9 @@ _ENCOUNTER = frozenset(
 )
 _EVENT = frozenset(
     {"preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown"}
+)
+_DEVICE_NAME = frozenset(
+    {"udi-label-name", "user-friendly-name", "patient-reported-name", "manufacturer-name", "model-name", "other"}
 )
 _CODES: dict[str, dict[str, frozenset[str]]] = {
     "Patient": {"gender": _GENDER},
@@ -42,8 +45,16 @@ _CODES: dict[str, dict[str, frozenset[str]]] = {
         "docStatus": frozenset({"preliminary", "final", "amended", "entered-in-error"}),
         "relatesTo.code": frozenset({"replaces", "transforms", "signs", "appends"}),
     },
+    "Consent": {
+        "status": frozenset({"draft", "proposed", "active", "rejected", "inactive", "entered-in-error"}),
+        "provision.type": frozenset({"permit", "deny"}),
+        "provision.provision.type": frozenset({"permit", "deny"}),
+    },
     "Provenance": {"entity.role": frozenset({"derivation", "revision", "quotation", "source", "removal"})},
-    "Device": {"status": frozenset({"active", "inactive", "entered-in-error", "unknown"})},
+    "Device": {
+        "status": frozenset({"active", "inactive", "entered-in-error", "unknown"}),
+        "deviceName.type": _DEVICE_NAME,
+    },
 }
 
 _PEOPLE = frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Device", "Organization"})
@@ -72,6 +83,7 @@ _TARGETS: dict[str, dict[str, frozenset[str]]] = {
         "context.encounter": frozenset({"Encounter", "EpisodeOfCare"}),
         "context.sourcePatientInfo": frozenset({"Patient"}),
     },
+    "Consent": {"patient": frozenset({"Patient"})},
     "Provenance": {"agent.who": _PEOPLE, "agent.onBehalfOf": _PEOPLE, "location": frozenset({"Location"})},
     "Device": {"patient": frozenset({"Patient"}), "owner": frozenset({"Organization"})},
 }

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import mapping, mappings, string
+from service.fhir.modifiers import not_understood
 from service.fhir.references import ForeignBase, Reference, parse
+from service.fhir.security_labels import is_restricted
 from service.workflow.facts import look_again, read_fact, refuse_news, refuse_overtaken
 from service.workflow.filed import filed_notes
+from service.workflow.gates import (
+    labels_carried_on,
+    refuse_restricted,
+    refuse_unknown_modifiers,
+    refuse_unusable,
+    require_consent,
+)
 from service.workflow.media import WITHDRAWN, Recordings
 from service.workflow.ports import Absent
+from service.workflow.recording import recording_step
+from service.workflow.resolving import UNRESOLVED
 from service.workflow.retraction import retract_all, still_current
+from service.workflow.transcript import transcript_step
 from service.workflow.visit import Fact
 from service.workflow.work import Work
 
-_FINISHED = ("finished", "completed", "discharged")  # R4; R5
+_FINISHED = ("finished", "completed", "discharged", "discontinued")  # R4; R5, whose last one began and is over too
 _PERFORMERS = ("PPRF", "ATND", "SPRF")  # v3-ParticipationType: primary performer, attender, secondary performer
 
 
@@ -51,10 +63,24 @@ async def right_chart(work: Work, recordings: Recordings) -> Chart:
     )
 
 
-async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
-    """Right before filing: Encounter, Media and Patient as the EHR has them now, not as an event said they were.
+async def clear_to_leave(work: Work, chart: Chart, recordings: Recordings) -> None:
+    """Before anything of the visit goes to the engine: reads again as before filing, while something is still to go."""
+    steps = ["interaction", *map(recording_step, recordings.available), *map(transcript_step, recordings.available)]
+    if any(step not in work.results for step in steps):
+        await read_again(work, chart, recordings)
+        return
+    for fact in _facts(work, recordings):
+        if not_understood(fact.resource) or is_restricted(fact.resource, work.addressee.settings.restricted_labels):
+            await look_again(work, fact.reference)  # by an event's word perhaps
+    refuse_restricted(work, _facts(work, recordings))
+    refuse_unknown_modifiers(_facts(work, recordings))
 
-    Raises NotYet when something changed (the next run starts from the new facts), NeedsPerson `patient_merged`.
+
+async def read_again(work: Work, chart: Chart, recordings: Recordings) -> Sequence[Mapping[str, Any]]:
+    """Right before anything leaves: Encounter, Media and Patient as the EHR has them now, not as an event said they were.
+
+    Returns the labels that a note carries on (`labels_carried_on`). Raises NotYet when something changed (the next run starts
+    from the new facts), NeedsPerson where a gate is shut.
     """
     references = [m.reference for m in recordings.available] + ([chart.encounter] if chart.encounter else [])
     for reference in references:
@@ -63,13 +89,16 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> None:
         if media.status in WITHDRAWN:  # by an event's word perhaps, which withdraws nothing that the EHR still has
             await look_again(work, media.reference)
     patient = await _still_there(work, chart.patient)
+    refuse_unusable(patient)
+    refuse_restricted(work, [*_facts(work, recordings), patient])
+    refuse_unknown_modifiers([*_facts(work, recordings), patient])
+    await require_consent(work, chart.patient)
     await refuse_overtaken(work)
-    if patient.deleted:
-        raise NeedsPerson("patient_gone", f"{chart.patient} is no longer in the EHR")
-    if any(link.get("type") == "replaced-by" for link in mappings(patient.resource, "link")):
-        raise NeedsPerson(
-            "patient_merged", f"{chart.patient} was replaced by another Patient: write this visit's note by hand"
-        )
+    return labels_carried_on([*_facts(work, recordings), patient])
+
+
+def _facts(work: Work, recordings: Recordings) -> list[Fact]:
+    return [*([work.visit.encounter] if work.visit.encounter else []), *recordings.all]
 
 
 async def _still_there(work: Work, reference: str) -> Fact:
@@ -103,32 +132,36 @@ def _status(encounter: Fact | None) -> str | None:
     return encounter.status if encounter else None
 
 
-def _subject_of_media(work: Work, recordings: Recordings) -> Reference | None:
-    subjects = [work.subject_of(m) for m in recordings.available]
+async def _subject_of_media(work: Work, recordings: Recordings) -> Reference | None:
+    subjects = [await work.subject_of(m) for m in recordings.available]
     return next((subject for subject in subjects if subject), None)
 
 
 async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -> Reference:
     """The one patient that Encounter and recordings are about. Where there is none, what was filed is taken back."""
     try:
-        subject = work.subject_of(encounter) if encounter else _subject_of_media(work, recordings)
+        subject = await (work.subject_of(encounter) if encounter else _subject_of_media(work, recordings))
         if subject is not None:
-            _refuse_mismatch(work, recordings, subject)
+            await _refuse_mismatch(work, recordings, subject)
             _refuse_change(work, subject)
             return subject
-    except NeedsPerson as wrong:
+    except (NeedsPerson, NotYet) as wrong:
         for fact in ([encounter] if encounter else []) + list(recordings.all):
             await look_again(work, fact.reference)
+        if isinstance(wrong, NotYet):
+            raise
         wrong.alarm = bool(filed_notes(work)) or wrong.reason in ("subject_mismatch", "subject_changed")
+        if wrong.reason in UNRESOLVED:  # says nothing about the chart that a note stands in
+            raise
         await retract_all(work, because=wrong)
     await look_again(work, work.visit.key)
     await retract_all(work)
     raise NotYet("encounter_without_subject", after=60, at_most=work.notes.incomplete_wait)
 
 
-def _refuse_mismatch(work: Work, recordings: Recordings, subject: Reference) -> None:
+async def _refuse_mismatch(work: Work, recordings: Recordings, subject: Reference) -> None:
     for media in recordings.all:
-        about = work.subject_of(media)
+        about = await work.subject_of(media)
         if about is not None and about != subject:
             raise NeedsPerson(
                 "subject_mismatch", f"{media.reference} and {work.visit.key} name different patients; no note may stand"
@@ -146,7 +179,7 @@ def _refuse_change(work: Work, subject: Reference) -> None:
 
 def _kind(resource: Mapping[str, Any] | None) -> str:
     """The ambient API's encounter type for a v3-ActCode class."""
-    coded = mapping(resource, "class") or {}
+    coded = mapping(resource, "class") or mapping(resource, "class", 0, "coding", 0) or {}  # R4; R5
     return {"EMER": "emergency", "IMP": "inpatient", "ACUTE": "inpatient", "AMB": "outpatient"}.get(
         str(coded.get("code")), "consultation"
     )
@@ -158,7 +191,7 @@ def _practitioner(work: Work, resource: Mapping[str, Any] | None) -> Mapping[str
         codes = {
             str(coding.get("code")) for kind in mappings(participant, "type") for coding in mappings(kind, "coding")
         }
-        text = string(participant, "individual", "reference")
+        text = string(participant, "individual", "reference") or string(participant, "actor", "reference")  # R4; R5
         if text and (not codes or codes & set(_PERFORMERS)):
             try:
                 reference = parse(text, work.ehr.base_url)

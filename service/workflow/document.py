@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from service.errors import NeedsPerson, NotYet
+from service.fhir.codes import DOCUMENT_TYPES
 from service.workflow.ports import Document
 from service.workflow.work import Result, Work
 
@@ -52,9 +53,21 @@ def draft_to_file(work: Work, interaction: str, template: str, revision: str, do
             raise NeedsPerson(
                 "document_gone", "the ambient API no longer has the document: retry the visit to draft another"
             )
+        if wrong := _unlike_what_was_asked(found, template, work.notes.templates):
+            await work.send(lambda: work.ambient.delete_document(interaction, found.id))
+            await work.forget(step)
+            raise NeedsPerson("document_not_as_asked", f"{wrong}: retry the visit to draft another")
         return found
 
     return fetch
+
+
+def _unlike_what_was_asked(document: Document, template: str, templates: Sequence[str]) -> str | None:
+    """Why it must not be filed under the code of `template`. A template's name that nobody knows may be an id of the engine's
+    own, and sections may have any names: they stand in the note as they came."""
+    if document.template != template and document.template in {*DOCUMENT_TYPES, *templates}:
+        return f"the document is a {document.template}, not a {template}"
+    return None if document.sections else "the document has no sections"
 
 
 async def _segments(work: Work, interaction: str, transcripts: Sequence[Result]) -> list[dict[str, Any]]:

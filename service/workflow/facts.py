@@ -6,11 +6,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.errors import NeedsPerson, NotYet
-from service.fhir.elements import Json, string
-from service.fhir.references import ForeignBase, referenced
+from service.fhir.elements import Json, is_id, string
+from service.fhir.recordings import as_media
+from service.fhir.references import ForeignBase
+from service.workflow.media import sort_media
 from service.workflow.ports import Absent
-from service.workflow.visit import Fact, meaning
+from service.workflow.resolving import is_unresolved, resolve
+from service.workflow.visit import RECORDINGS, Fact, is_older, meaning
 from service.workflow.work import Work
+
+_CATCHES_UP_WITHIN = 60.0
+"""Seconds after which a copy that lags is taken to show a deletion."""
 
 
 async def read_missing(work: Work) -> None:
@@ -32,11 +38,16 @@ async def read_missing(work: Work) -> None:
 async def learn(work: Work, fact: Fact) -> bool:
     """Takes over what the EHR says now, whatever an event said; True when this run did not know it.
 
-    A Media that belongs to another visit is handed to it. Raises NotYet then: the next run starts without it.
+    A Media that belongs to another visit is handed to it. Raises NotYet then: the next run starts without it. Raises NotYet
+    `ehr_behind` too, for an older version than is known that says something else.
     """
-    home = _home_of(work, fact)
     known = next((own for own in work.visit.facts if own.reference == fact.reference), None)
     said = known is not None and known.deleted == fact.deleted and (fact.deleted or meaning(known) == meaning(fact))
+    if known and not fact.deleted:
+        if said and is_older(fact, known):
+            return False  # an older version that says the same, or another clock: nothing hangs on it
+        _refuse_outdated(work, fact, known)
+    home = await _home_of(work, fact)
     if home == work.visit.key and known and said and _same_version(known, fact):
         return False
     if await work.visits.note_fact(work.visit, fact, home, work.ehr.name):
@@ -48,16 +59,40 @@ async def learn(work: Work, fact: Fact) -> bool:
     return not said
 
 
+def _refuse_outdated(work: Work, fact: Fact, known: Fact) -> None:
+    """A server that answers from a copy which lags may show the patient of yesterday: nothing is decided by that.
+
+    Where an event said that the resource was deleted, and nothing tells that from the version which is there, the EHR is
+    believed once a copy had time to catch up.
+    """
+    at_most: float | None = work.notes.incomplete_wait
+    if not is_older(fact, known):
+        waited = work.visit.waited if work.visit.waiting_for == "ehr_behind" else 0.0
+        if not known.deleted or is_older(known, fact) or waited >= min(_CATCHES_UP_WITHIN, work.notes.incomplete_wait):
+            return
+        at_most = None
+    told = "a deletion" if known.deleted else _version(known)
+    detail = f"{fact.reference}: an event told of {told}, the EHR shows {_version(fact)}"
+    raise NotYet("ehr_behind", after=min(5.0, work.notes.incomplete_wait), detail=detail, at_most=at_most)
+
+
+def _version(fact: Fact) -> str:
+    return f"version {fact.version}" if is_id(fact.version) else "another version"
+
+
 def _same_version(known: Fact, fact: Fact) -> bool:
     return (known.version, known.last_updated) == (fact.version, fact.last_updated)
 
 
-def _home_of(work: Work, fact: Fact) -> str:
-    """The key of the visit that a resource belongs to. Raises NeedsPerson for an Encounter of another server."""
-    if fact.type != "Media" or fact.deleted:
+async def _home_of(work: Work, fact: Fact) -> str:
+    """The key of the visit that a resource belongs to. Raises NeedsPerson for an Encounter of another server, and what
+    `resolve` raises. What is no recording is not worth that: it stays where it is."""
+    if fact.type not in RECORDINGS or fact.deleted:
         return work.visit.key
     try:
-        encounter = referenced(fact.resource, "encounter", base=work.ehr.base_url)
+        if not sort_media((fact,)).any and is_unresolved(fact, "encounter", work.ehr.base_url):
+            return work.visit.key
+        encounter = await resolve(work.ehr, fact, "encounter", "Encounter", work.notes.incomplete_wait)
     except ForeignBase:
         raise NeedsPerson("encounter_elsewhere", f"{fact.reference} names an Encounter of another server") from None
     return str(encounter) if encounter and encounter.type == "Encounter" else fact.reference
@@ -90,7 +125,7 @@ async def look_for(work: Work, reference: str) -> None:
     """As `look_again`, for a resource that this visit may have lost to another: it is news where the EHR says it is ours."""
     with suppress(Absent):
         fact = await read_fact(work, reference)
-        if _home_of(work, fact) == work.visit.key:
+        if await _home_of(work, fact) == work.visit.key:
             await refuse_news(work, fact)
 
 
@@ -106,13 +141,14 @@ async def read_fact(work: Work, reference: str) -> Fact:
 
 
 def as_fact(resource: Json) -> Fact:
+    kind = string(resource, "resourceType") or ""
     return Fact(
-        type=string(resource, "resourceType") or "",
+        type=kind,
         id=string(resource, "id") or "",
         version=string(resource, "meta", "versionId"),
         last_updated=string(resource, "meta", "lastUpdated"),
         deleted=False,
-        resource=resource,
+        resource=as_media(resource) if kind in RECORDINGS and kind != "Media" else resource,
     )
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from service.errors import NeedsPerson
-from service.fhir.document_reference import note_identifier, search_token
+from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import Json, string
+from service.fhir.note import note_identifier
+from service.workflow.lookup import find_note, refuse_unknown
 from service.workflow.ports import Filed
 from service.workflow.work import Result, Work
-
-WITHDRAWN = ("entered-in-error", "superseded")
 
 
 @dataclass(frozen=True, slots=True)
 class FiledNote:
     """`key` is `template:revision`, and `~n` for the nth time after it was taken back; `reference` and `version` are the EHR's.
-    `media` are the recordings it was drafted from, where that is known."""
+    `media` are the recordings it was drafted from, `sent` what the ledger kept of it, where that is known."""
 
     key: str
     template: str
@@ -26,6 +25,7 @@ class FiledNote:
     reference: str
     version: str | None
     media: frozenset[str] = frozenset()
+    sent: Result = field(default_factory=dict)
 
 
 def content_revision(template: str, recordings: Iterable[Result]) -> str:
@@ -61,25 +61,24 @@ def filed_result(filed: Filed, identifier: str, media: list[str]) -> Result:
     return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
 
 
-async def find_unfinished(work: Work) -> None:
+async def find_unfinished(work: Work) -> NotYet | NeedsPerson | None:
     """A note that was sent and whose answer never came stands in the EHR all the same: what is to be taken back must
-    be known first. Finishes the step of each one that is found."""
+    be known first. Finishes the step of each one that is found; returns what is to be raised for one that may stand and
+    is not found."""
+    doubt: NotYet | NeedsPerson | None = None
     for step in work.visit.steps.values():
         kind, _, key = step.name.partition(":")
         if kind != "filed" or step.name in work.results:
             continue
         identifier = identifier_of(work, key)
-        found = one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
-        if found:
+        if found := await find_note(work, step.name, identifier):
             work.keep(step.name, found_result(found, identifier, []))
-
-
-def one_of(found: Sequence[Json], identifier: str) -> Json | None:
-    """The note among those with its identifier. Raises NeedsPerson `several_matches` where more than one stands."""
-    standing = [note for note in found if note.get("status") not in WITHDRAWN]
-    if len(standing) > 1:
-        raise NeedsPerson("several_matches", f"{len(standing)} notes carry identifier {identifier}: delete all but one")
-    return next(iter([*standing, *found]), None)
+            continue
+        try:
+            await refuse_unknown(work, step.name)
+        except (NotYet, NeedsPerson) as unknown:
+            doubt = unknown
+    return doubt
 
 
 def filed_notes(work: Work) -> list[FiledNote]:
@@ -90,5 +89,7 @@ def filed_notes(work: Work) -> list[FiledNote]:
         if kind == "filed" and f"retired:{key}" not in work.results:
             template, _, revision = key.partition("~")[0].rpartition(":")
             media = frozenset(heard.rpartition(":")[0] for heard in result.get("media") or ())
-            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version"), media))
+            known = work.visit.steps.get(step)
+            sent = known.write.sent if known and known.write else work.sent.get(step, {})
+            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version"), media, sent))
     return notes

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from service.errors import NeedsPerson
 from service.fhir.codes import DEVICE_SYSTEM
-from service.fhir.document_reference import Note, document_reference, search_token
+from service.fhir.document_reference import Prepared, prepare
+from service.fhir.elements import Json
+from service.fhir.note import Note, search_token
+from service.fhir.provide_bundle import provide_bundle
+from service.fhir.unmet import NoteTooLarge, ProfileUnmet
+from service.telemetry import CHARACTERS_REMOVED
+from service.workflow.abilities import abilities
 from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
-from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of, one_of
+from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of
+from service.workflow.lookup import find_note, look_for, refuse_unknown, traces
 from service.workflow.media import Recordings
-from service.workflow.ports import Document
+from service.workflow.ports import Document, Filed
+from service.workflow.read_back import read_back
 from service.workflow.work import Result, Work
+
+log = structlog.get_logger()
 
 
 async def ensure_filed(
@@ -26,37 +39,76 @@ async def ensure_filed(
     template: str,
     revision: str,
     draft: Draft,
-) -> None:
-    """Reads Encounter, Media and Patient again, then creates the note conditionally on its identifier.
+) -> str:
+    """Reads Encounter, Media and Patient again, then creates the note, and returns its key.
 
     Raises NotYet or NeedsPerson from that reading, and Retryable when the EHR's answer was lost: the next run looks
-    for the note before it sends another.
+    for the note before it sends another, and holds it for a person where looking does not tell (`write_unknown`).
     """
     key = filing_key(work.results, template, revision)
-    step = f"filed:{key}"
-    identifier = identifier_of(work, key)
+    step, identifier = f"filed:{key}", identifier_of(work, key)
     media = [heard(recording) for recording in uploaded.values()]
 
     async def send() -> Result:
-        await read_again(work, chart, recordings)
-        resource = await asyncio.to_thread(_resource, work, chart, recordings, await draft(), template, identifier)
-        filed = await work.send(lambda: work.ehr.create_once(resource, search_token(identifier)))
-        if step in work.visit.steps:
+        labels = await read_again(work, chart, recordings)
+        note = replace(_note(work, chart, recordings, await draft(), template, identifier), labels=labels)
+        prepared = await asyncio.to_thread(_prepared, work, note)
+        filed = await _sent(work, step, note, prepared)
+        if filed.created and step in work.visit.steps:
             await look()  # a conditional create is not atomic everywhere: the earlier one may have come through as well
-        return filed_result(filed, identifier, media)
+        return filed_result(await read_back(work, step, filed, prepared), identifier, media)
 
     async def look() -> Result | None:
-        found = one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
-        return found_result(found, identifier, media) if found else None
+        found = await find_note(work, step, identifier)
+        if found:
+            return found_result(found, identifier, media)
+        await refuse_unknown(work, step)
+        return None
 
     await work.once(step, send, look)
+    return key
 
 
-def _resource(
-    work: Work, chart: Chart, recordings: Recordings, document: Document, template: str, identifier: str
-) -> dict[str, Any]:
+async def _sent(work: Work, step: str, note: Note, prepared: Prepared) -> Filed:
+    """By a conditional create where the EHR has it; else after a look, for it may be there from before the database was."""
+    identifier, sent = search_token(note.identifier), traces(prepared)
+    can, profile = await abilities(work), work.addressee.profile
+    if not can.creates_once and (found := await look_for(work, note.identifier, sent)):
+        return Filed(f"DocumentReference/{found['id']}", None, created=False)
+    if profile.writing.bundle:
+        bundle = provide_bundle(prepared, note, profile)
+        kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
+        filed = await work.write(step, sent, lambda: work.ehr.transact(bundle))
+        return filed[kinds.index("DocumentReference")]
+    resource = await _with_contents(work, step, prepared)
+    if can.creates_once:
+        return await work.write(step, sent, lambda: work.ehr.create_once(resource, identifier))
+    return await work.write(step, sent, lambda: work.ehr.create(resource))
+
+
+async def _with_contents(work: Work, step: str, prepared: Prepared) -> Json:
+    """The resource, its separate contents created before it. After a lost answer one of them may stand alone in the EHR:
+    a Binary cannot be looked for, and nothing refers to it."""
+    urls: dict[str, str] = {}
+    for number, (urn, binary) in enumerate(prepared.binaries):
+
+        async def create(binary: Json = binary) -> Result:
+            return {"reference": (await work.send(lambda: work.ehr.create(binary))).reference}
+
+        content = f"content:{step.partition(':')[2]}#{number}"
+        urls[urn] = str((await work.once(content, create))["reference"])
+    contents = [
+        {**content, "attachment": {**content["attachment"], "url": urls.get(url, url)}}
+        if (url := content["attachment"].get("url"))
+        else content
+        for content in prepared.resource["content"]
+    ]
+    return {**prepared.resource, "content": contents}
+
+
+def _note(work: Work, chart: Chart, recordings: Recordings, document: Document, template: str, identifier: str) -> Note:
     previous = [note.reference for note in filed_notes(work) if note.template == template]
-    note = Note(
+    return Note(
         identifier=identifier,
         template=template,
         title=template.removeprefix("corti-").replace("-", " ").replace("soap", "SOAP note"),
@@ -66,14 +118,26 @@ def _resource(
         encounter=chart.encounter,
         period=chart.period,
         media=[media.reference for media in recordings.available],
-        authors=_authors(work.addressee.author, chart.practitioner),
+        authors=_authors(work.addressee.settings.author, chart.practitioner),
         written_at=datetime.now(UTC),
         replaces=previous[-1] if previous else None,
+        custodian=work.addressee.settings.organization,
     )
+
+
+def _prepared(work: Work, note: Note) -> Prepared:
     try:
-        return document_reference(note, work.addressee.profile)
+        prepared = prepare(note, work.addressee.profile)
+    except NoteTooLarge as error:
+        raise NeedsPerson("note_too_large", str(error)) from None
+    except ProfileUnmet as error:
+        raise NeedsPerson("profile_unmet", str(error)) from None
     except ValueError as error:
         raise NeedsPerson("note_not_valid", str(error)) from None
+    CHARACTERS_REMOVED.inc(prepared.removed)
+    if prepared.fell_back:
+        log.info("note_fell_back", template=note.template, detail=", ".join(prepared.fell_back))
+    return prepared
 
 
 def _authors(policy: str, practitioner: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:

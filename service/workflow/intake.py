@@ -26,13 +26,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """`max_message` in bytes; `wake` tells the runners of this process that something is due."""
+    """`max_message` in bytes; `wake` tells the runners of this process that something is due; `audio_documents`: a
+    DocumentReference may be a recording."""
 
     inbox: Inbox
     ehr_base: str
     ehr_name: str
     max_message: int
     wake: asyncio.Event
+    audio_documents: bool = False
 
     async def take_in(self, delivery: Delivery) -> Taken:
         """Stores the delivery's events; or, when they cannot be understood, the delivery itself as a dead letter.
@@ -52,7 +54,7 @@ class Intake:
     def _read(self, delivery: Delivery) -> list[Event]:
         if len(delivery.body) > self.max_message:
             raise Rejected("too_large", f"{len(delivery.body)} bytes, at most {self.max_message} are read")
-        return read_events(delivery, self.ehr_base)
+        return read_events(delivery, self.ehr_base, audio_documents=self.audio_documents)
 
     async def _store(self, delivery: Delivery, events: list[Event]) -> Taken:
         for event in events:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from service.errors import NeedsPerson
-from service.fhir.document_reference import search_token
-from service.workflow.filed import filed_notes, identifier_of, one_of
+from service.workflow.filed import filed_notes, identifier_of
+from service.workflow.lookup import find_note
 from service.workflow.retraction import is_withdrawn
 from service.workflow.visit import Step
 from service.workflow.work import Work
@@ -23,7 +23,7 @@ async def _stands(work: Work, step: Step) -> bool:
     """Unknown to its step, or twice."""
     identifier = identifier_of(work, step.name.partition(":")[2])
     try:
-        found = one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
+        found = await find_note(work, step.name, identifier)
     except NeedsPerson:
         return True
     return found is not None and not step.finished_at

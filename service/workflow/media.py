@@ -47,7 +47,10 @@ def has_content(media: Fact) -> bool:
     content = mapping(media.resource, "content")
     if content is None or content.get("size") == 0:
         return False
-    return string(content, "url") is not None or (isinstance(content.get("data"), str) and content["data"] != "")
+    url, data = content.get("url"), content.get("data")
+    if (isinstance(data, str) and data) or (isinstance(url, str) and url[:5].lower() == "data:"):
+        return True
+    return string(content, "url") is not None
 
 
 def _may_be_sound(media: Fact) -> bool:

@@ -15,6 +15,7 @@ from service.workflow.document import document_step
 from service.workflow.filed import content_revision, filing_key
 from service.workflow.media import sort_media
 from service.workflow.ports import Intents
+from service.workflow.provenance import provenance_step
 from service.workflow.recording import recording_step
 from service.workflow.transcript import transcript_step
 from service.workflow.visit import Visit
@@ -45,7 +46,8 @@ def plan(visit: Visit, templates: Sequence[str], ehr_base: str) -> Intents:
 
 
 def _filing(results: Mapping[str, Mapping[str, Any]], template: str, revision: str) -> list[str]:
-    steps = [document_step(template, revision), f"filed:{filing_key(results, template, revision)}"]
+    key = filing_key(results, template, revision)
+    steps = [document_step(template, revision), f"filed:{key}", provenance_step(key)]
     return [step for step in steps if step not in results]
 
 

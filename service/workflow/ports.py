@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from service.events.delivery import Delivery, TakeIn
 from service.events.event import Event
 from service.fhir.capability_statement import Capabilities
+from service.fhir.device import Scribe
 from service.workflow.visit import Fact, Progress, Settlement, Taken, Visit
 
 
@@ -112,6 +113,11 @@ class Ambient(Protocol):
 
     Lists hold ids, and nothing where the interaction is not there; to delete what is not there is fine."""
 
+    @property
+    def scribe(self) -> Scribe:
+        """What transcribes and drafts there, as the EHR is told."""
+        ...
+
     async def create_interaction(
         self, *, identifier: str, patient: str, started_at: str | None, ended_at: str | None, kind: str
     ) -> str:
@@ -191,6 +197,10 @@ class Absent(Exception):
         self.gone = gone
 
 
+class Expired(Exception):
+    """The URL of the audio is no longer good for it, as a signed one after its time."""
+
+
 class Changed(Exception):
     """Somebody changed the resource since the version we know."""
 
@@ -246,9 +256,10 @@ class Ehr(Protocol):
         ...
 
     def open_audio(self, attachment: Mapping[str, Any]) -> AbstractAsyncContextManager[Audio]:
-        """Streams the audio of a Media's `content`: inline data, a Binary, or a URL on an allowed host; capped in bytes.
+        """Streams the audio of a Media's `content`: inline data, a Binary, or a URL on an allowed host; capped in bytes and
+        in time.
 
-        Raises Absent when it is not there (yet), NeedsPerson `audio_host_not_allowed`, `audio_too_large`.
+        Raises Absent when it is not there (yet), Expired when a fresh URL is needed, Retryable, NeedsPerson `audio_…`.
         """
         ...
 
@@ -311,8 +322,11 @@ class Visits(Protocol):
 
     async def renew(self, visit: Visit, lease: float) -> None: ...
 
-    async def save(self, visit: Visit, taken: Sequence[Taken], intents: Intents) -> None:
-        """One commit for steps taken and for further intents."""
+    async def save(
+        self, visit: Visit, taken: Sequence[Taken], intents: Intents, writes: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """One commit for steps taken, for further intents, and for the `writes` to the EHR that are about to be sent:
+        for each step what `Write.sent` keeps of it."""
         ...
 
     async def forget(self, visit: Visit, steps: Sequence[str]) -> None:

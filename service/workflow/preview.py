@@ -11,12 +11,12 @@ from service.errors import NotYet
 from service.workflow.outcomes import settlement
 from service.workflow.ports import Ambient, Ehr, Visits
 from service.workflow.run import end_of
-from service.workflow.visit import Fact, Taken, Visit
+from service.workflow.visit import Fact, Visit
 from service.workflow.work import Work
 
 _MOST_READINGS = 10
-_READING = ("read", "find", "find_interaction", "find_interactions", "find_transcript", "find_document", "get_transcript",
-            "list_recordings", "open_audio", "base_url", "name")  # fmt: skip
+_READING = ("read", "find", "search", "capabilities", "find_interaction", "find_interactions", "find_transcript", "find_document", "get_transcript",
+            "list_recordings", "open_audio", "base_url", "name", "scribe")  # fmt: skip
 _VERDICTS = {"waiting": "would_wait", "parked": "would_park", "done": "would_end", "cancelled": "would_end"}
 
 
@@ -92,7 +92,7 @@ class _NothingKept:
     def __init__(self) -> None:
         self._moved: dict[str, str] = {}
 
-    async def save(self, visit: Visit, taken: Sequence[Taken], intents: Sequence[str] = ()) -> None: ...
+    async def save(self, visit: Visit, *_: object) -> None: ...
 
     async def forget(self, visit: Visit, steps: Sequence[str]) -> None: ...
 

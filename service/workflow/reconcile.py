@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from service.workflow.chart import Chart, right_chart
+from service.workflow.chart import Chart, clear_to_leave, right_chart
 from service.workflow.document import draft_to_file, ensure_document
 from service.workflow.facts import follow_encounter, look_again, read_missing, refuse_overtaken
 from service.workflow.filed import content_revision
 from service.workflow.filing import ensure_filed
 from service.workflow.interaction import ensure_interaction
 from service.workflow.media import Recordings, sort_media
+from service.workflow.provenance import ensure_provenance
 from service.workflow.readiness import still_awaited
 from service.workflow.recording import ensure_recording
 from service.workflow.retraction import find_withdrawn, retract_all, retract_outdated, retract_unsupported
@@ -33,6 +34,8 @@ async def reconcile(work: Work) -> Ending:
     if not sort_media(work.visit.media).any:
         return await _nothing_to_hear(work)
     await read_missing(work)
+    if not sort_media(work.visit.media).any:
+        return await _nothing_to_hear(work)
     await follow_encounter(work)
     recordings = sort_media(work.visit.media)
     chart = await right_chart(work, recordings)
@@ -61,22 +64,27 @@ async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
     awaited = await still_awaited(work, chart, recordings)
     if awaited and not recordings.available:
         raise awaited
+    await clear_to_leave(work, chart, recordings)
     interaction = await ensure_interaction(work, chart)
-    heard = {media.id: await ensure_recording(work, interaction, media) for media in recordings.available}
+    heard = {media.reference: await ensure_recording(work, interaction, media) for media in recordings.available}
     started = {
-        media.id: await start_transcript(work, interaction, media, heard[media.id]) for media in recordings.available
+        media.reference: await start_transcript(work, interaction, media, heard[media.reference])
+        for media in recordings.available
     }
     transcripts = [
-        await finish_transcript(work, interaction, media, started[media.id]) for media in recordings.available
+        await finish_transcript(work, interaction, media, started[media.reference]) for media in recordings.available
     ]
     if awaited:
         raise awaited
     await refuse_overtaken(work)
     await find_withdrawn(work)
+    filed = []
     for template in work.notes.templates:
         revision = content_revision(template, heard.values())
         document = await ensure_document(work, interaction, template, revision, transcripts)
         draft = draft_to_file(work, interaction, template, revision, document)
-        await ensure_filed(work, chart, recordings, heard, template, revision, draft)
+        filed.append(await ensure_filed(work, chart, recordings, heard, template, revision, draft))
     await retract_outdated(work, heard)
+    for key in filed:
+        await ensure_provenance(work, chart, recordings, key)
     return Ending("done")

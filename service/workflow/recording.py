@@ -1,18 +1,23 @@
-"""The recording: a Media's audio, streamed from the EHR into the ambient API."""
+"""The recording: a Media's audio, streamed from the EHR into the ambient API, and checked against what the Media says."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import AsyncIterator
 from functools import partial
 
-from service.errors import NotYet
-from service.fhir.elements import mapping, string
+import structlog
+
+from service.errors import NeedsPerson, NotYet
+from service.fhir.elements import Json, mapping
 from service.telemetry import ORPHANS
-from service.workflow.ports import Absent
+from service.workflow.facts import read_fact, refuse_news
+from service.workflow.measured import Measured
+from service.workflow.ports import Absent, Expired
 from service.workflow.visit import Fact, content_key
 from service.workflow.work import Result, Work
+
+log = structlog.get_logger()
+
+_AGAIN = 30.0
 
 
 async def ensure_recording(work: Work, interaction: str, media: Fact) -> Result:
@@ -22,21 +27,16 @@ async def ensure_recording(work: Work, interaction: str, media: Fact) -> Result:
     """
 
     async def upload() -> Result:
-        content = mapping(media.resource, "content") or {}
         try:
-            async with work.ehr.open_audio(content) as audio:
-                measured = Measured(audio.chunks)
-                recording = await work.send(
-                    partial(work.ambient.upload_recording, interaction, measured.chunks(), audio.content_type)
-                )
-        except Absent:
+            return await _uploaded(work, interaction, media, media.resource)
+        except Expired:
+            fresh = await _read_again(work, media)
+        try:
+            return await _uploaded(work, interaction, media, fresh)
+        except Expired:
             raise NotYet(
-                "audio_not_there", after=30, detail=media.reference, at_most=work.notes.incomplete_wait
+                "audio_url_expired", after=_AGAIN, detail=media.reference, at_most=work.notes.incomplete_wait
             ) from None
-        if not measured.matches(content):
-            await work.send(lambda: work.ambient.delete_recording(interaction, recording.id))
-            raise NotYet("audio_incomplete", after=30, detail=media.reference, at_most=work.notes.incomplete_wait)
-        return {"id": recording.id, "media": media.reference, "channels": recording.channels, **measured.result()}
 
     async def sweep() -> None:
         known = {result.get("id") for name, result in work.results.items() if name.startswith("recording:")}
@@ -52,28 +52,43 @@ def recording_step(media: Fact) -> str:
     return f"recording:{media.id}:{content_key(media)}"
 
 
-class Measured:
-    """Passes audio on and measures it: bytes, SHA-256 (our identity of it) and SHA-1 (FHIR's `Attachment.hash`)."""
+async def _uploaded(work: Work, interaction: str, media: Fact, resource: Json | None) -> Result:
+    """Audio streams into the engine while it is read, so it is known whole only afterwards: what is not what the Media
+    describes is deleted again, before anybody asks for its transcript. Raises NotYet, Expired."""
+    content = mapping(resource, "content") or {}
+    try:
+        async with work.ehr.open_audio(content) as audio:
+            measured = Measured(audio.chunks)
+            recording = await work.send(
+                partial(work.ambient.upload_recording, interaction, measured.chunks(), audio.content_type)
+            )
+    except Absent:
+        raise NotYet(
+            "audio_not_there", after=_AGAIN, detail=media.reference, at_most=work.notes.incomplete_wait
+        ) from None
+    except NeedsPerson as refused:
+        if refused.reason == "recording_refused" and measured.whole and measured.differs(content):
+            raise _incomplete(work, media, measured.differs(content)) from None
+        raise
+    if differs := measured.differs(content):
+        await work.send(lambda: work.ambient.delete_recording(interaction, recording.id))
+        raise _incomplete(work, media, differs)
+    if not measured.knows_hash(content):
+        log.info("audio_hash_unreadable", reference=media.reference)
+    return {"id": recording.id, "media": media.reference, "channels": recording.channels, **measured.result()}
 
-    def __init__(self, source: AsyncIterator[bytes]) -> None:
-        self._source = source
-        self._sha256 = hashlib.sha256()
-        self._sha1 = hashlib.sha1(usedforsecurity=False)
-        self._size = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        async for chunk in self._source:
-            self._sha256.update(chunk)
-            self._sha1.update(chunk)
-            self._size += len(chunk)
-            yield chunk
+async def _read_again(work: Work, media: Fact) -> Json | None:
+    """The Media as the EHR has it now: servers sign URLs anew at every read. Raises NotYet when it is another recording."""
+    try:
+        fact = await read_fact(work, media.reference)
+    except Absent:
+        raise NotYet("not_in_ehr", after=_AGAIN, detail=media.reference, at_most=work.notes.incomplete_wait) from None
+    await refuse_news(work, fact)
+    return fact.resource
 
-    def matches(self, content: object) -> bool:
-        """Whether the bytes are those that the Attachment describes, as far as it does (FHIR R4 §2.24.0.14)."""
-        size, sha1 = (mapping(content) or {}).get("size"), string(content, "hash")
-        if isinstance(size, int) and size != self._size:
-            return False
-        return sha1 is None or len(sha1) != 28 or sha1 == base64.b64encode(self._sha1.digest()).decode()
 
-    def result(self) -> dict[str, object]:
-        return {"sha256": self._sha256.hexdigest(), "size": self._size}
+def _incomplete(work: Work, media: Fact, element: str | None) -> NotYet:
+    """`element` of the Media says something else than the bytes do."""
+    detail = f"{media.reference} {element}"
+    return NotYet("audio_incomplete", after=_AGAIN, detail=detail, at_most=work.notes.incomplete_wait)

@@ -7,12 +7,13 @@ it was filed is left for a person.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from service.errors import NeedsPerson, NotYet
-from service.fhir.elements import string
+from service.fhir.elements import Json, string
+from service.workflow.abilities import abilities
 from service.workflow.facts import look_for
-from service.workflow.filed import WITHDRAWN, FiledNote, content_revision, filed_notes, find_unfinished
+from service.workflow.filed import FiledNote, content_revision, filed_notes, find_unfinished
+from service.workflow.lookup import WITHDRAWN, says_the_same
 from service.workflow.media import WITHDRAWN as NO_RECORDING
 from service.workflow.ports import Absent, Changed
 from service.workflow.work import Result, Work
@@ -48,14 +49,16 @@ async def retract_unsupported(work: Work) -> None:
 async def retract_all(work: Work, because: NeedsPerson | None = None) -> None:
     """Every note of the visit becomes `entered-in-error`. Then raises `because`, if it is given; else NeedsPerson
     `note_edited` when a note had to be left to a person."""
-    await find_unfinished(work)
+    doubt = await find_unfinished(work)
     await _retire_each(work, [(note, "entered-in-error") for note in filed_notes(work)], because)
+    if doubt:
+        raise doubt
 
 
 async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None:
     """Every note that does not rest on exactly these recordings: `superseded` where a newer one stands beside it.
     Raises NeedsPerson `note_edited` as `retract_all` does."""
-    await find_unfinished(work)
+    doubt = await find_unfinished(work)
     standing = [
         (note, note.revision == content_revision(note.template, recordings.values())) for note in filed_notes(work)
     ]
@@ -64,6 +67,8 @@ async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None
         (note, "superseded" if note.template in replaced else "entered-in-error") for note, ok in standing if not ok
     ]
     await _retire_each(work, outdated, None)
+    if doubt:
+        raise doubt
 
 
 async def _retire_each(work: Work, notes: Sequence[tuple[FiledNote, str]], because: NeedsPerson | None) -> None:
@@ -82,17 +87,21 @@ async def _retire_each(work: Work, notes: Sequence[tuple[FiledNote, str]], becau
 
 async def still_current(work: Work) -> bool:
     """Whether a note of the visit stands as current in the EHR, which a person may have changed meanwhile."""
-    await find_unfinished(work)
+    doubt = await find_unfinished(work)
     for note in filed_notes(work):
         try:
             if (await work.ehr.read(note.reference)).get("status") == "current":
                 return True
         except Absent:
             continue
+    if doubt:
+        raise doubt
     return False
 
 
 async def _retire(work: Work, note: FiledNote, status: str) -> None:
+    step = f"retired:{note.key}"
+
     async def update() -> Result:
         try:
             current = await work.ehr.read(note.reference)
@@ -100,11 +109,12 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
             return _gone(work, note, absent)
         if current.get("status") in WITHDRAWN:
             return {"reference": note.reference, "status": current["status"]}
-        _refuse_edited(current, note)
+        await _refuse_edited(work, current, note)
+        version = string(current, "meta", "versionId")
+        if not version or not (await abilities(work)).updates:
+            raise _pending(note)
         try:
-            await work.send(
-                lambda: work.ehr.update({**current, "status": status}, string(current, "meta", "versionId"))
-            )
+            await work.write(step, {}, lambda: work.ehr.update({**current, "status": status}, version))
         except Absent as absent:
             return _gone(work, note, absent)
         except Changed:
@@ -113,7 +123,14 @@ async def _retire(work: Work, note: FiledNote, status: str) -> None:
             ) from None
         return {"reference": note.reference, "status": status}
 
-    await work.once(f"retired:{note.key}", update)
+    await work.once(step, update)
+
+
+def _pending(note: FiledNote) -> NeedsPerson:
+    """For an EHR in which only a person can take a note back, or one that names no versions: an edit would be lost."""
+    return NeedsPerson(
+        "retraction_pending_manual", f"mark {note.reference} as entered in error in the EHR, then retry this visit"
+    )
 
 
 def _gone(work: Work, note: FiledNote, absent: Absent) -> Result:
@@ -123,9 +140,14 @@ def _gone(work: Work, note: FiledNote, absent: Absent) -> Result:
     return {"reference": note.reference, "status": "gone"}
 
 
-def _refuse_edited(current: Mapping[str, Any], note: FiledNote) -> None:
+async def _refuse_edited(work: Work, current: Json, note: FiledNote) -> None:
+    """Another version than was filed, words that were not sent, or a signature that was not."""
     version = string(current, "meta", "versionId")
-    if current.get("docStatus") in ("final", "amended") or (note.version and version and version != note.version):
+    signed = current.get("docStatus") in ("final", "amended") and current["docStatus"] != note.sent.get("docStatus")
+    edited = bool(note.version and version and version != note.version)
+    if not (signed or edited) and note.sent.get("sha256"):
+        edited = not await says_the_same(work, current, note.sent["sha256"])
+    if signed or edited:
         raise NeedsPerson(
             "note_edited", f"{note.reference} was edited or signed since it was filed: retract it in the EHR"
         )

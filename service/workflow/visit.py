@@ -8,15 +8,19 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from service.fhir.elements import Json, element, mapping, string
+from service.fhir.security_labels import labels_said
 from service.fhir.times import moment
 
 _SIGNATURE = re.compile(
     r"(?<=[?&])(?:X-(?:Amz|Goog)-[A-Za-z-]+|Signature|Expires|Key-Pair-Id|Policy|AWSAccessKeyId|GoogleAccessId"
     r"|sig|se|st|ske|skt)=[^&#]*&?"
 )
+WriteState = Literal["planned", "sending", "filed", "rejected", "unknown"]
+RECORDINGS = ("Media", "DocumentReference")
+"""What may be a recording. A DocumentReference is told as the Media that it stands for (`service.fhir.recordings`)."""
 _VISITS = uuid.UUID("6f1d2f3a-5a3e-5f0b-9c55-0c6f3f6b7f10")
 
 
@@ -42,13 +46,35 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step taken (`finished_at` set) or intended. `result` holds ids and hashes, never clinical text."""
+    """A step taken (`finished_at` set) or intended. `result` holds ids and hashes, never clinical text.
+
+    `write` is the ledger's entry for a step that writes to the EHR.
+    """
 
     name: str
     started_at: datetime
     finished_at: datetime | None
     attempts: int
     result: Mapping[str, Any]
+    write: Write | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write to the EHR, noted before its request was sent, `ago` seconds ago by the database's clock.
+
+    `sending` without a run under way is as good as `unknown`; `planned` again: it was not carried out, as the EHR or a
+    person says. `sent` says how to find it again, as `service.workflow.lookup.traces` makes it; `adopt` in it is the
+    reference under which a person says that it stands.
+    """
+
+    state: WriteState
+    ago: float
+    sent: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.state in ("sending", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +98,7 @@ class Visit:
 
     @property
     def encounter_id(self) -> str | None:
-        """None for a Media that names no Encounter."""
+        """None for a recording that names no Encounter."""
         kind, _, ident = self.key.partition("/")
         return ident if kind == "Encounter" else None
 
@@ -83,7 +109,7 @@ class Visit:
     @property
     def media(self) -> tuple[Fact, ...]:
         """In the order in which they were recorded, as far as the resources say; else by id."""
-        return tuple(sorted((f for f in self.facts if f.type == "Media"), key=lambda f: (_recorded_at(f), f.id)))
+        return tuple(sorted((f for f in self.facts if f.type in RECORDINGS), key=lambda f: (_recorded_at(f), f.id)))
 
     def knowing(self, fact: Fact) -> Visit:
         """This visit with one fact replaced or added."""
@@ -102,10 +128,12 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run has not saved yet: the steps it took, and those it was to take and never began."""
+    """What a run has not saved yet: the steps it took, those it was to take and never began, and what became of writes
+    that were noted as `sending`."""
 
     taken: Sequence[Taken] = ()
     untouched: Sequence[str] = ()
+    writes: Mapping[str, WriteState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +153,7 @@ class Settlement:
 
 
 def visit_id(ehr: str, key: str) -> str:
-    """A visit is (EHR, Encounter id); `ehr` is `Ehr.name`, and `key` is `Encounter/<id>`, or `Media/<id>` where no Encounter is known."""
+    """A visit is (EHR, Encounter id); `ehr` is `Ehr.name`, and `key` is `Encounter/<id>`, or that of its recording where no Encounter is known."""
     return str(uuid.uuid5(_VISITS, f"{ehr.rstrip('/')}|{key}"))
 
 
@@ -145,6 +173,21 @@ def is_newer(candidate: Fact, known: Fact) -> bool:
     return True
 
 
+def is_older(one: Fact, other: Fact) -> bool:
+    """Whether the versionId of `one` is lower, or without numbers its lastUpdated a second earlier or more: some write less
+    than a second. False where nothing tells.
+
+    A lower versionId with a later lastUpdated is no older version: the server numbers anew.
+    """
+    numbers = _number(one.version), _number(other.version)
+    moments = moment(one.last_updated), moment(other.last_updated)
+    ahead = (moments[0] - moments[1]).total_seconds() if moments[0] and moments[1] else None
+    if numbers[0] is not None and numbers[1] is not None:
+        return numbers[0] < numbers[1] and not (ahead and ahead > 0)
+    same = one.version is not None and one.version == other.version
+    return not same and ahead is not None and ahead <= -1
+
+
 def _adds(candidate: Fact, known: Fact) -> bool:
     if candidate.deleted != known.deleted:
         return candidate.deleted
@@ -158,7 +201,7 @@ def _number(version: str | None) -> int | None:
 def meaning(fact: Fact) -> object:
     """What a resource says, without what servers change at every read: two facts of one meaning are the same news."""
     said = {name: value for name, value in (fact.resource or {}).items() if name not in ("meta", "text", "content")}
-    return said, element(fact.resource, "content", "contentType"), content_key(fact)
+    return said, labels_said(fact.resource), element(fact.resource, "content", "contentType"), content_key(fact)
 
 
 def content_key(media: Fact) -> str:
@@ -169,7 +212,8 @@ def content_key(media: Fact) -> str:
     content = mapping(media.resource, "content") or {}
     named = [str(element(content, part)) for part in ("url", "hash", "size", "data")]
     named[0] = _SIGNATURE.sub("", named[0])
-    return hashlib.sha256("|".join([media.id, *named]).encode()).hexdigest()[:16]
+    name = media.id if media.type == "Media" else media.reference
+    return hashlib.sha256("|".join([name, *named]).encode()).hexdigest()[:16]
 
 
 def _recorded_at(media: Fact) -> datetime:

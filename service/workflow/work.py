@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 
 import structlog
 
+from service.ehr_settings import Ehr as EhrSettings
 from service.errors import LostLease, NeedsPerson, Retryable
 from service.fhir.profile import Profile
-from service.fhir.references import ForeignBase, Reference, referenced
+from service.fhir.references import ForeignBase, Reference
 from service.settings import Notes
-from service.telemetry import STEP_SECONDS, STEPS, STEPS_ADOPTED
+from service.telemetry import EHR_WRITES, STEP_SECONDS, STEPS, STEPS_ADOPTED
 from service.workflow.ports import Ambient, AnswerLost, Ehr, Intents, Visits
+from service.workflow.resolving import resolve
 from service.workflow.steps import kind_of
-from service.workflow.visit import Fact, Progress, Taken, Visit
+from service.workflow.visit import Fact, Progress, Taken, Visit, WriteState
 
 log = structlog.get_logger()
 
@@ -31,6 +33,8 @@ GUARD = 0.4
 """Share of a lease after which nothing is sent any more: a runner that was paused must not act on a visit that may
 have been taken over meanwhile. Together with a request's timeout, half a lease at most, it ends before the lease does."""
 
+ANSWER_LOST = "answer_lost"
+_PERHAPS_CARRIED_OUT = ("accepted_not_filed", "ehr_answered_errors")
 _UNANSWERED = ("engine_timeout", "engine_unreachable")
 
 
@@ -38,19 +42,29 @@ class Stopping(Exception):
     """The process is to stop: the run ends between two steps, and another process goes on from there."""
 
 
+@dataclass(slots=True)
+class Observed:
+    """What a note looked like when it was read back: once in each process, for EHRs leave out silently what they do not keep."""
+
+    read_back: bool = False
+    keeps_identifier: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Where notes go and how they must look there. `author` is the policy of `AMBIENT_EHR__AUTHOR`."""
+    """Where notes go, how they must look there, and what this process has seen it do with them."""
 
     ehr: Ehr
     profile: Profile
-    author: str
+    settings: EhrSettings
+    observed: Observed = field(default_factory=Observed)
 
 
 @dataclass(slots=True)
 class Work:
     """`renewed_at` is the monotonic time just before the lease was last renewed; the runner keeps it current.
-    `results` are those of all finished steps, `begun` the steps of this run and when it began them."""
+    `results` are those of all finished steps, `begun` the steps of this run and when it began them, `writes` what became of
+    those that it sent to the EHR, and `sent` what the ledger keeps of them."""
 
     visit: Visit
     visits: Visits
@@ -64,6 +78,8 @@ class Work:
     stopping: bool = False
     results: dict[str, Result] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
+    writes: dict[str, WriteState] = field(default_factory=dict)
+    sent: dict[str, Result] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
     _intended: set[str] = field(default_factory=set)
 
@@ -94,7 +110,7 @@ class Work:
         """The step's result, where it was taken before; else takes it.
 
         Where an earlier run left an intent without a result, `look` finds out whether the step was carried out all the
-        same, and its finding is adopted. A step that `only_looks` changes nothing outside and needs no intent. `intent` is
+        same, and its finding is adopted. A step that `only_looks` changes nothing outside, or nothing more when it is repeated, and needs no intent. `intent` is
         what a later run must know even if this one is cut off.
         Raises LostLease, Stopping, and whatever `do` raises.
         """
@@ -118,18 +134,19 @@ class Work:
         self.results[step] = result
         return result
 
-    async def save(self, intents: Intents | None = None) -> None:
-        """One commit for all results that the database does not have yet, and for further intents."""
+    async def save(self, intents: Intents | None = None, writes: Intents | None = None) -> None:
+        """One commit for all results that the database does not have yet, for further intents, and for `writes` that are
+        about to be sent."""
         taken = self._taken(finished=True)
-        if taken or intents:
-            await self.visits.save(self.visit, taken, intents or {})
+        if taken or intents or writes:
+            await self.visits.save(self.visit, taken, intents or {}, writes or {})
             self._ended.clear()
             self._intended.update(intents or {})
 
     def progress(self) -> Progress:
         """What the end of this run still has to save."""
         untouched = [step for step in self._intended if step not in self.begun and step not in self.results]
-        return Progress(self._taken(finished=True) + self._taken(finished=False), untouched)
+        return Progress(self._taken(finished=True) + self._taken(finished=False), untouched, dict(self.writes))
 
     def _taken(self, *, finished: bool) -> list[Taken]:
         now = time.monotonic()
@@ -158,16 +175,45 @@ class Work:
         What was sent and not answered may be under way on the other side still: whoever looks too soon finds nothing and
         does it twice. So Retryable then wishes for as long as a request may take at most.
         """
-        if time.monotonic() - self.renewed_at > GUARD * self.lease:
-            raise LostLease(f"visit {self.visit.id}: {GUARD:.0%} of the lease has passed")
+        self._refuse_late()
         try:
             return await changing()
         except AnswerLost:
-            raise self._unanswered("answer_lost", "the EHR did not answer a write; it is looked for first") from None
+            raise self._unanswered(ANSWER_LOST, "the EHR did not answer a write; it is looked for first") from None
         except Retryable as failure:
             if failure.reason not in _UNANSWERED:
                 raise
             raise self._unanswered(failure.reason, failure.detail) from None
+
+    async def write(self, step: str, sent: Result, changing: Callable[[], Awaitable[Answer]]) -> Answer:
+        """A write to the EHR by the ledger: noted as `sending` in a commit of its own, then sent.
+
+        `sent` says how to find it again. What became of it is saved with the end of this run; a run that is cut off in
+        between leaves it `sending`, and nobody knows whether it was carried out. Raises as `send` does.
+        """
+        self._refuse_late()
+        await self.save(writes={step: sent})
+        self.sent[step] = sent
+        self.writes[step] = "unknown"
+        try:
+            answer = await self.send(changing)
+        except Retryable as failure:
+            if failure.reason != ANSWER_LOST:
+                self.writes[step] = "planned"
+            raise
+        except NeedsPerson as refusal:
+            if refusal.reason not in _PERHAPS_CARRIED_OUT:
+                self.writes[step] = "rejected"
+            raise
+        else:
+            self.writes[step] = "filed"
+            return answer
+        finally:
+            EHR_WRITES.labels(self.writes[step]).inc()
+
+    def _refuse_late(self) -> None:
+        if time.monotonic() - self.renewed_at > GUARD * self.lease:
+            raise LostLease(f"visit {self.visit.id}: {GUARD:.0%} of the lease has passed")
 
     def _unanswered(self, reason: str, detail: str) -> Retryable:
         return Retryable(reason, detail, after=self.lease / 2)
@@ -181,12 +227,13 @@ class Work:
             self._ended.pop(step, None)
             self._intended.discard(step)
 
-    def subject_of(self, fact: Fact | None) -> Reference | None:
-        """The Patient that a resource is about. Raises NeedsPerson for a subject that cannot be a patient of this EHR."""
+    async def subject_of(self, fact: Fact | None) -> Reference | None:
+        """The Patient that a resource is about. Raises NeedsPerson for a subject that cannot be a patient of this EHR, and
+        what `resolve` raises."""
         if fact is None:
             return None
         try:
-            subject = referenced(fact.resource, "subject", base=self.ehr.base_url)
+            subject = await resolve(self.ehr, fact, "subject", "Patient", self.notes.incomplete_wait)
         except ForeignBase:
             raise NeedsPerson("subject_elsewhere", f"{fact.reference} names a patient of another server") from None
         if subject is not None and subject.type != "Patient":

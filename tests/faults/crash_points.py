@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,16 +26,24 @@ EFFECTS = {
     "transcript": "create_transcript",
     "transcribed": "get_transcript",
     "document": "create_document",
-    "filed": "create_once",
-    "retired": "update",
+    "content": "create of a Binary",
+    "filed": "create_once of a DocumentReference",
+    "device": "create_once of a Device",
+    "provenance": "create of a Provenance",
+    "retired": "update of a DocumentReference",
 }
+"""Calls of the two ports; of those that write to the EHR, for which resource."""
 MOMENTS = ("before the effect", "after the effect", "before the commit", "after the commit")
 STATEMENTS = {"intake": "INSERT INTO deliveries", "claim": "fence=(visits.fence + "}
 """What a transaction is known by that is not a step's."""
 
+LEDGERED = ("filed", "retired")
+"""Their writes are noted in a commit of their own before they are sent."""
+
 POINTS = [
     *(f"{commit}: {moment}" for commit in STATEMENTS for moment in MOMENTS[2:]),
     *(f"{step}: {moment}" for step in STEPS for moment in MOMENTS),
+    *(f"{step}: {moment}" for step in LEDGERED for moment in ("before the ledger", "after the ledger")),
 ]
 
 
@@ -53,16 +61,40 @@ class Fatal:
 
     def __getattr__(self, name: str) -> Any:
         plain = getattr(self.port, name)
-        if name != self.call:
+        call, _, kind = self.call.partition(" of a ")
+        if name != call:
             return plain
 
         async def fatal(*arguments: Any, **options: Any) -> Any:
+            if kind and arguments[0]["resourceType"] != kind:
+                return await plain(*arguments, **options)
             if self.before:
                 die()
             await plain(*arguments, **options)
             die()
+            raise AssertionError("killed, and still here")
 
         return fatal
+
+
+@dataclass(frozen=True, slots=True)
+class FatalLedger:
+    """The store of visits, in which the process dies around the commit that notes the write of a step before it is sent."""
+
+    visits: Any
+    step: str
+    before: bool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.visits, name)
+
+    async def save(self, visit: Visit, taken: Any, intents: Any, writes: Any) -> None:
+        here = any(kind_of(step) == self.step for step in writes)
+        if here and self.before:
+            die()
+        await self.visits.save(visit, taken, intents, writes)
+        if here:
+            die()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +108,13 @@ class FatalCommit:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.visits, name)
 
-    async def save(self, visit: Visit, taken: Any, intents: Any) -> None:
-        await self._around(taken, self.visits.save(visit, taken, intents))
+    async def save(self, visit: Visit, taken: Any, *rest: Any) -> None:
+        await self._around(taken, self.visits.save(visit, taken, *rest))
 
     async def settle(self, visit: Visit, settlement: Settlement, progress: Progress) -> None:
         await self._around(progress.taken, self.visits.settle(visit, settlement, progress))
 
-    async def _around(self, taken: list[Taken], commit: Any) -> None:
+    async def _around(self, taken: Sequence[Taken], commit: Any) -> None:
         here = any(one.result is not None and kind_of(one.name) == self.step for one in taken)
         if here and self.before:
             die()
@@ -140,10 +172,12 @@ def _arm(house: Any, point: str) -> None:
     before = "before" in moment
     if place in STATEMENTS:
         die_around_a_commit(STATEMENTS[place], before)
+    elif "ledger" in moment:
+        house.leases = FatalLedger(house.leases, place, before)
     elif "commit" in moment:
         house.leases = FatalCommit(house.leases, place, before)
     else:
-        side = "ehr" if hasattr(house.ehr, EFFECTS[place]) else "ambient"
+        side = "ehr" if " of a " in EFFECTS[place] else "ambient"
         setattr(house, side, Fatal(getattr(house, side), EFFECTS[place], before))
 
 

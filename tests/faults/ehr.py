@@ -130,7 +130,15 @@ class Ehr:
     async def _notes(self) -> list[Json]:
         """Identifier, status, patient, encounter, text, and what it replaces, of each."""
         page = await self._store.search("DocumentReference", [], 0, 1_000_000)
-        return [_note(orjson.loads(stored.body or "{}")) for stored in page.resources]
+        notes = [orjson.loads(stored.body or "{}") for stored in page.resources]
+        return [_note(note, await self._text(note["content"][0]["attachment"])) for note in notes]
+
+    async def _text(self, attachment: Json) -> str:
+        if "data" in attachment:
+            return base64.b64decode(attachment["data"]).decode()
+        binary = await self._store.read("Binary", attachment["url"].rpartition("/")[2])
+        assert binary, "a note without its content"
+        return self._contents.held[binary.blob or ""].decode()
 
     def _sandbox_of(self) -> Sandbox:
         return Sandbox(self._store, self._contents, self._base_url, Limits())
@@ -154,14 +162,14 @@ def _rows(sandbox: Sandbox, number: int, body: Json) -> tuple[list[Json], list[J
     return [resource], [{**version, **content}], tokens
 
 
-def _note(resource: Json) -> Json:
+def _note(resource: Json, text: str) -> Json:
     return {
         "id": resource["id"],
         "identifier": resource["identifier"][0]["value"],
         "status": resource["status"],
         "patient": resource["subject"]["reference"],
         "encounter": resource["context"]["encounter"][0]["reference"],
-        "text": base64.b64decode(resource["content"][0]["attachment"]["data"]).decode(),
+        "text": text,
         "replaces": [related["target"]["reference"] for related in resource.get("relatesTo", ())],
     }
 

@@ -22,6 +22,11 @@ from tests.faults.faulty import Faulty
 
 Json = dict[str, Any]
 LATENCY = 0.01
+METADATA = {
+    "resourceType": "CapabilityStatement",
+    "fhirVersion": "4.0.1",
+    "rest": [{"mode": "server", "resource": [{"type": "DocumentReference", "conditionalCreate": True, "interaction": [{"code": "update"}]}]}],
+}  # fmt: skip
 _KNOWN = re.compile(r"(Patient|Encounter|Media|Binary)/(?:p-)?(storm-\d{6})(?:-1)?")
 
 
@@ -70,6 +75,8 @@ class EhrInMemory:
     async def _answer(self, scope: Scope, path: str, body: bytes, send: Send) -> None:
         known = _KNOWN.fullmatch(path)
         match scope["method"], path:
+            case "GET", "metadata":
+                await answer(send, 200, METADATA)
             case "GET", "DocumentReference":
                 await answer(send, 200, self._search(parse_qs(scope["query_string"].decode())["identifier"][0]))
             case "POST", "DocumentReference":

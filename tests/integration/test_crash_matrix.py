@@ -60,6 +60,8 @@ class Matrix:
             start_server(folder / "engine.log", self._engine, run_ambient_stub),
             start_server(folder / "ehr.log", self._ehr, run_ehr, self._base, folder),
         ]
+        self._profile = folder / "contents-apart.yaml"
+        self._profile.write_text("name: contents-apart\nextends: us-core\ninline: false\n")
         self._http = httpx.Client(timeout=30, trust_env=False)
         self._http.post(f"http://127.0.0.1:{self._engine}/_delay", json=[0.05, 0.1])
 
@@ -85,7 +87,7 @@ class Matrix:
             "database": {"url": scratch_database(folder) if database == "sqlite" else self._copy(number)},
             "blobs": {"url": f"file:{folder}/blobs"},
             "engine": {"url": f"http://127.0.0.1:{self._engine}/v2", "recognisers": 0},
-            "ehr": {"base_url": self._base},
+            "ehr": {"base_url": self._base, "profile": str(self._profile)},
             "worker": {"lease": 2.0, "poll": 0.2},
             "log": {"format": "json"},
         }

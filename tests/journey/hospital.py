@@ -53,7 +53,10 @@ class WrittenAudio:
         content = file.read_bytes()
         if not content.startswith(b"OggS"):
             raise BadAudio("undecodable")
-        return list(json.loads(content.removeprefix(b"OggS")))
+        try:
+            return list(json.loads(content.removeprefix(b"OggS")))
+        except ValueError:  # cut short
+            raise BadAudio("undecodable") from None
 
 
 def deliveries_taken() -> float:

@@ -16,6 +16,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import SecretStr
 
 from service.api.events import events_router
+from service.api.terms import Terms
 from service.workflow.ports import PublishFailed
 from tests.journey.hospital import Hospital, Json, open_hospital
 
@@ -24,7 +25,7 @@ CLIENTS = {
     "operator": {"secret": "s2", "scopes": ["operations"]},
     "ehr": {"secret": "s3", "scopes": ["events"]},
 }
-OPEN = {"/livez", "/readyz", "/metrics", "/realms/{tenant}/protocol/openid-connect/token"}
+OPEN = {"/livez", "/readyz", "/metrics", "/realms/{tenant}/protocol/openid-connect/token", "/.well-known/jwks.json"}
 KEY = "sesame"
 MEDIA = {"resourceType": "Media", "id": "m9", "status": "in-progress", "encounter": {"reference": "Encounter/e9"}}
 PATIENT = {"resourceType": "Patient", "id": "p1"}
@@ -93,7 +94,7 @@ async def test_long_names_of_events_fit_through_the_broker() -> None:
     async def everybody(_: Any) -> None: ...
 
     app = FastAPI()
-    app.include_router(events_router(Watched(), "https://ehr.test", 10**6, None, everybody))  # type: ignore[arg-type]
+    app.include_router(events_router(Watched(), Terms("https://ehr.test", 10**6), None, everybody))  # type: ignore[arg-type]
     headers = {
         "ce-specversion": "1.0",
         "ce-id": "c" * 400,
@@ -152,7 +153,7 @@ async def test_an_empty_key_signs_nothing() -> None:
         raise HTTPException(401)
 
     app = FastAPI()
-    app.include_router(events_router(None, "https://ehr.test", 10**6, SecretStr(""), nobody))  # type: ignore[arg-type]
+    app.include_router(events_router(None, Terms("https://ehr.test", 10**6), SecretStr(""), nobody))  # type: ignore[arg-type]
     body = json.dumps(MEDIA).encode()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as direct:
         answer = await direct.post("/events", content=body, headers={"X-Signature": signed(body, "")})
@@ -181,7 +182,7 @@ async def test_each_client_has_its_scope_and_no_other(guarded: httpx.AsyncClient
         assert answer.status_code == status, (client, path)
 
 
-async def test_every_route_but_probes_and_tokens_needs_a_token(guarded: httpx.AsyncClient) -> None:
+async def test_every_route_but_probes_tokens_and_public_keys_needs_a_token(guarded: httpx.AsyncClient) -> None:
     described = (await guarded.get("/openapi.json")).json()["paths"]
     asked = 0
     for path, methods in described.items():

@@ -97,9 +97,7 @@ async def test_a_visit_is_discarded_and_news_opens_it_again(hospital: Hospital, 
 async def test_a_discarded_visit_keeps_its_notes(hospital: Hospital, http: httpx.AsyncClient) -> None:
     await hospital.tell(await hospital.admit(), await hospital.record())
     await hospital.until("done")
-    await hospital.tell(
-        {**await hospital.record("m2"), "status": "completed", "content": {"url": "https://evil.test/a"}}
-    )
+    await hospital.tell(await hospital.record("m2", content={"url": "https://evil.test/a"}))
     await hospital.until("parked")
     assert (await http.post("/visits/Encounter/e1/discard")).status_code == 200
     assert [note["status"] for note in await hospital.notes()] == ["current"]

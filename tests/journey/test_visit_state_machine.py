@@ -19,6 +19,7 @@ from sqlalchemy import text
 from adapters.database.database import Database
 from adapters.database.inbox import SqlInbox
 from adapters.database.visits import SqlVisits
+from service.ehr_settings import Ehr
 from service.events.delivery import Delivery
 from service.events.event import Event, Origin, from_pointer, from_resource
 from service.fhir.profile import load_profile
@@ -224,7 +225,7 @@ class VisitMachine(RuleBasedStateMachine):
     async def run_due(self) -> None:
         """As a runner does; a run that dies leaves its lease behind."""
         store = SqlVisits(self.database)
-        addressee = Addressee(self.ehr, load_profile("us-core"), "device")
+        addressee = Addressee(self.ehr, load_profile("us-core"), Ehr(author="device"))
         notes = self.settings.notes
         for visit in await store.claim("runner", 8, LEASE, lambda visit: plan(visit, notes.templates, BASE), {}):
             with suppress(Crash):

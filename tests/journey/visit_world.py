@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import Retryable
+from service.fhir.capability_statement import Capabilities
 from service.workflow.ports import (
     Absent,
     AnswerLost,
@@ -125,6 +126,10 @@ class Chart:
             return [one for one in self.every(resource_type) if identifier in _identifiers(one)]
 
         return await self.faults.call("find", do)  # type: ignore[no-any-return]
+
+    async def capabilities(self, *, afresh: bool = False) -> Capabilities:
+        note = {"type": "DocumentReference", "conditionalCreate": True, "interaction": [{"code": "update"}]}
+        return Capabilities({"rest": [{"mode": "server", "resource": [note]}]})
 
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         async def do() -> Filed:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import re
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,16 @@ from service.events.delivery import Delivery
 from service.events.reading import read_events
 from service.settings import read_settings
 from tests.scratch import scratch_database
+
+
+@pytest.fixture(autouse=True)
+def what_nobody_catches_is_pytests_again() -> Iterator[None]:
+    """A command takes Python's last words for its process."""
+    hooks = sys.unraisablehook, threading.excepthook
+    yield
+    sys.unraisablehook, threading.excepthook = hooks
+    logging.captureWarnings(False)
+
 
 pytestmark = pytest.mark.slow
 

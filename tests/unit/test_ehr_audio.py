@@ -14,7 +14,7 @@ import pytest
 
 from adapters.ehr.audio import AudioSource
 from service.errors import NeedsPerson, Retryable
-from service.workflow.ports import Absent
+from service.workflow.ports import Absent, Expired
 
 BASE = "https://ehr.test/fhir/R4"
 HOSTS = frozenset({"store.test", "Store2.test:9000"})
@@ -63,7 +63,7 @@ async def test_where_audio_is_fetched_from(url: str, asked: str) -> None:
     [
         "", "https://evil.test/1", "http://ehr@evil.test/", "https://store.test@evil.test/", "https://user:pw@store.test/", "https://store.test\\@evil.test/",
         "https://store.test.evil.test/", "https://evil.test/store.test", "https://evil.test#store.test", "https://store.test:22/", "https://store2.test/",
-        "//store.test/1", "ftp://store.test/1", "file:///etc/passwd", "data:audio/ogg;base64,QQ==", "#b1", "urn:uuid:1", "http://[::1", "http://store.test:99999/",
+        "//store.test/1", "ftp://store.test/1", "file:///etc/passwd", "#b1", "urn:uuid:1", "http://[::1", "http://store.test:99999/",
         "http://store.test:x/", "http://127.0.0.1/", "http://169.254.169.254/latest", "Binary/..", "Binary/../../admin", "https://ehr.test:8443/x", "x" * 5000,
     ],
 )  # fmt: skip
@@ -79,13 +79,15 @@ async def test_no_other_address_is_ever_asked(url: str) -> None:
     [
         (httpx.Response(404), Absent, "audio"),
         (httpx.Response(410), Absent, "audio"),
-        (httpx.Response(302, headers={"Location": "https://evil.test/"}), NeedsPerson, "audio_refused: 302"),
+        (httpx.Response(304), NeedsPerson, "audio_refused: 304"),
+        (httpx.Response(302), NeedsPerson, "audio_refused: 302"),
         (httpx.Response(401), NeedsPerson, "audio_refused: 401"),
         (httpx.Response(403, text="<Error>Mrs. Hale"), NeedsPerson, "audio_refused: 403"),
         (httpx.Response(429, headers={"Retry-After": "7"}), Retryable, "audio_unavailable: 429"),
         (httpx.Response(500), Retryable, "audio_unavailable: 500"),
-        (httpx.Response(200, json={"resourceType": "Binary"}), NeedsPerson, "JSON"),
+        (httpx.Response(200), Absent, "audio"),
         (httpx.Response(200, content=b"{}", headers={"Content-Type": "application/fhir+json"}), NeedsPerson, "JSON"),
+        (httpx.Response(200, html="<html>Mrs. Hale"), NeedsPerson, "a page"),
         (httpx.Response(200, content=b"x" * 11), NeedsPerson, "audio_too_large"),
         (
             httpx.Response(
@@ -183,6 +185,64 @@ async def test_audio_that_the_ehr_does_not_give_out_for_now_parks_it() -> None:
             async with source.open({"url": url}):
                 pass
         assert source.destination.reopens_in == pytest.approx(reopens_in, abs=1)
+
+
+@pytest.mark.parametrize("piece", [1, 64 * 1024])
+async def test_audio_that_only_drips_is_given_up(piece: int) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            yield b"x" * piece
+
+    async def drain() -> None:
+        async with source.open({"url": "Binary/1"}) as audio:
+            async for _ in audio.chunks:
+                pass
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=drip())))
+    source = AudioSource(http, http, BASE, HOSTS, 10**9, 5, longest=0.05)
+    with pytest.raises(Retryable, match="audio_too_slow"):
+        await drain()
+
+
+async def test_an_engine_that_takes_its_time_is_not_the_audio_s_fault() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(64 * 1024)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, content=pieces())))
+    source = AudioSource(http, http, BASE, HOSTS, 10**9, 5, longest=0.1)
+    async with source.open({"url": "Binary/1"}) as audio:
+        async for _ in audio.chunks:
+            await asyncio.sleep(0.06)
+
+
+@pytest.mark.parametrize(
+    ("url", "response", "error"),
+    [
+        ("https://store.test/1", httpx.Response(403, text="<Error>Mrs. Hale"), Expired),
+        ("https://store.test/1", httpx.Response(410), Expired),
+        ("https://ehr.test/storage/1?sig=x", httpx.Response(403), Expired),
+        ("https://store.test/1", httpx.Response(400, text="<Error><Code>ExpiredToken</Code>"), Expired),
+        ("https://store.test/1", httpx.Response(400, text="<Error><Code>AccessDenied</Code>"), Expired),
+        ("https://store.test/1", httpx.Response(400, text="<Error><Code>EntityTooLarge</Code>"), NeedsPerson),
+        ("https://store.test/1", httpx.Response(400, text="<Code>ExpiredToken</Code>".rjust(2**20)), NeedsPerson),
+        ("https://store.test/1", httpx.Response(401), NeedsPerson),
+        ("https://store.test/1", httpx.Response(404), Absent),
+        ("Binary/1", httpx.Response(403), NeedsPerson),
+        ("Binary/1", httpx.Response(400, text="<Error><Code>ExpiredToken</Code>"), NeedsPerson),
+        ("Binary/1", httpx.Response(410), Absent),
+    ],
+)
+async def test_which_refusals_ask_for_a_fresh_url(url: str, response: httpx.Response, error: type[Exception]) -> None:
+    with pytest.raises(error) as raised:
+        await listen({"url": url}, response)
+    assert "Hale" not in str(raised.value)
+
+
+@pytest.mark.parametrize("told", ["audio/ogg\r\nX-Evil: 1", "caf\u00e9/ogg", "ogg", "a/" + "b" * 300, " "])
+async def test_a_content_type_that_cannot_stand_in_a_header_is_left_out(told: str) -> None:
+    assert await listen({"url": "Binary/1", "contentType": told}) == (b"sound", None)
 
 
 async def test_inline_audio_needs_no_server() -> None:

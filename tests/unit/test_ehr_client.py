@@ -66,7 +66,7 @@ async def test_where_a_note_was_filed(status: int, response: dict[str, Any], fil
 
 @pytest.mark.parametrize(
     "response",
-    [{}, {"html": "<html>"}, {"json": []}, {"json": OUTCOME}, {"headers": {"Location": "Patient/p1"}}, {"headers": {"Location": "DocumentReference/.."}}, {"json": {"resourceType": "Patient", "id": "p"}}],
+    [{}, {"html": "<html>"}, {"json": []}, {"headers": {"Location": "Patient/p1"}}, {"headers": {"Location": "DocumentReference/.."}}, {"json": {"resourceType": "Patient", "id": "p"}}],
 )  # fmt: skip
 async def test_an_answer_that_does_not_say_what_was_filed_is_a_lost_answer(response: dict[str, Any]) -> None:
     with pytest.raises(AnswerLost):
@@ -77,6 +77,8 @@ async def test_an_answer_that_does_not_say_what_was_filed_is_a_lost_answer(respo
     ("status", "response", "error", "words"),
     [
         (202, {"headers": {"Location": "DocumentReference/d1"}}, NeedsPerson, "accepted_not_filed"),
+        (200, {"json": OUTCOME}, NeedsPerson, "ehr_answered_errors: 200 for DocumentReference: error required"),
+        (201, {"json": OUTCOME}, NeedsPerson, "ehr_answered_errors: 201"),
         (301, {"headers": {"Location": "https://evil.test/"}}, NeedsPerson, "ehr_refused: 301"),
         (400, {"json": OUTCOME}, NeedsPerson, "400 for DocumentReference: error required DocumentReference.subject"),
         (401, {}, NeedsPerson, "ehr_refused: 401"),

@@ -17,7 +17,7 @@ from adapters.database.records import SqlDeadLetters, SqlVisitRecords
 from adapters.database.schema import clock
 from adapters.database.visits import SqlVisits
 from adapters.database.workflow_tables import dead_letters, visits
-from service.errors import LostLease, NotDiscarded
+from service.errors import LostLease, NotNow
 from service.events.delivery import Delivery
 from service.events.reading import read_events
 from service.workflow.visit import Visit
@@ -119,7 +119,7 @@ async def test_a_visit_is_not_taken_from_a_runner_that_holds_it(database: Databa
     await tell(database)
     await set_visits(database, state="working", owner="somebody", lease_until=clock(60), next_at=None)
     await records.retry_visit("Encounter/e1")
-    with pytest.raises(NotDiscarded, match="Encounter/e1 is being worked on: try again"):
+    with pytest.raises(NotNow, match="Encounter/e1 is being worked on: try again"):
         await records.discard_visit("Encounter/e1")
     (row,) = await records.list_visits("working", 10, None)
     assert row["nextAt"] is not None
@@ -140,7 +140,7 @@ async def test_a_visit_whose_runner_died_is_discarded_and_that_runner_writes_not
 async def test_a_visit_that_has_ended_is_not_discarded(database: Database, state: str) -> None:
     await tell(database)
     await set_visits(database, state=state, next_at=None)
-    with pytest.raises(NotDiscarded, match=f"Encounter/e1 is {state} already"):
+    with pytest.raises(NotNow, match=f"Encounter/e1 is {state} already"):
         await SqlVisitRecords(database).discard_visit("Encounter/e1")
 
 

@@ -41,6 +41,14 @@ OTHERS: list[dict[str, Any]] = [
     {"resourceType": "Media", "status": "completed", "content": {"url": "Binary/1"}, "duration": 1.5},
     {"resourceType": "Patient", "birthDate": "1970", "_birthDate": {"extension": [{"url": "urn:x", "valueCode": "y"}]}},
     {"resourceType": "Device", "deviceName": [{"name": "ambient-fhir", "type": "model-name"}]},
+    {
+        "resourceType": "Provenance",
+        "target": [{"reference": "DocumentReference/1/_history/2"}],
+        "recorded": "2026-11-22T10:00:00Z",
+        "contained": [{"resourceType": "Device", "id": "d"}],
+        "agent": [{"who": {"reference": "#d"}}],
+        "entity": [{"role": "derivation", "what": {"identifier": {"value": "corti-soap"}}}],
+    },
     {"resourceType": "Practitioner", "name": [{"given": ["A", None], "_given": [None, {"id": "x"}]}]},
 ]
 
@@ -143,6 +151,11 @@ def test_every_form_of_reference_to_a_patient_is_taken(reference: str) -> None:
         (OTHERS[2], "gender", "f", 422),
         (OTHERS[2], "active", "true", 400),
         (OTHERS[3], "status", "broken", 422),
+        (OTHERS[3], "deviceName.0.type", "nickname", 422),
+        (OTHERS[4], "target", None, 400),
+        (OTHERS[4], "recorded", "2026-11-22", 400),
+        (OTHERS[4], "agent.0.who", {"reference": "Media/1"}, 422),
+        (OTHERS[4], "entity.0.role", "prompt", 422),
     ],
 )
 def test_other_resources_with_one_fault_are_refused(body: dict[str, Any], path: str, value: Any, status: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -138,3 +139,47 @@ def test_the_console_shows_no_more(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "failed" in shown
     assert "Hale" not in shown
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError(PHI)
+
+    __str__ = __repr__
+
+
+def test_a_line_that_cannot_be_rendered_is_lost_without_its_words(log: io.StringIO) -> None:
+    for message in ({"event": "x", "detail": Unprintable(), "reason": PHI}, Unprintable()):
+        record = logging.LogRecord("x", logging.WARNING, "x.py", 1, message, (PHI,), None)
+        record.__dict__ |= {"_logger": None, "_name": "warning"} if isinstance(message, dict) else {}
+        logging.getLogger().handlers[0].emit(record)
+    assert "Hale" not in log.getvalue()
+    assert "log_line_lost ValueError" in log.getvalue()
+
+
+UNCAUGHT = """
+import gc, sys, threading, warnings
+from service.commands.terminal import current_settings
+
+class Dying:
+    def __del__(self):
+        raise RuntimeError("Mrs. Hale coughs")
+
+def fail():
+    raise KeyError("Mrs. Hale coughs")
+
+current_settings()
+warnings.warn("Mrs. Hale coughs")
+thread = threading.Thread(target=fail, name="one")
+thread.start(); thread.join()
+Dying()
+gc.collect()
+"""
+
+
+def test_what_nobody_catches_is_told_without_its_words() -> None:
+    ran = subprocess.run([sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, timeout=60, check=True)
+    assert "Hale" not in ran.stdout + ran.stderr
+    told = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert [line["event"] for line in told] == ["library_message", "thread_failed", "finaliser_failed"]
+    assert [line.get("error") for line in told] == [None, "KeyError", "RuntimeError"]

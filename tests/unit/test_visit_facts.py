@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.workflow.media import sort_media
-from service.workflow.visit import Fact, Visit, content_key, is_newer, visit_id
+from service.workflow.visit import Fact, Visit, content_key, is_newer, is_older, meaning, visit_id
 
 SOME = {"status": "completed"}
 
@@ -152,3 +152,32 @@ def test_recordings_are_in_the_order_in_which_they_were_made() -> None:
 def test_a_visit_is_one_encounter_of_one_ehr() -> None:
     assert visit_id("https://ehr.test/", "Encounter/e1") == visit_id("https://ehr.test", "Encounter/e1")
     assert len({visit_id(ehr, key) for ehr in ("a", "b") for key in ("Encounter/e1", "Encounter/e2", "Media/e1")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("reading", "known", "older"),
+    [
+        (fact("9"), fact("10"), True),
+        (fact("10"), fact("9"), False),
+        (fact("1"), fact("1"), False),
+        (fact("1", "2026-01-01T00:00:00Z"), fact("1", "2026-01-02T00:00:00Z"), False),
+        (fact("1", "2026-01-02T00:00:00Z"), fact("41", "2026-01-01T00:00:00Z"), False),
+        (fact("1", "2026-01-01T00:00:00Z"), fact("41", "2026-01-01T00:00:00Z"), True),
+        (fact("1"), fact("41", "2026-01-01T00:00:00Z"), True),
+        (fact("2", "2026-01-01T00:00:00Z"), fact("1", "2026-01-02T00:00:00Z"), False),
+        (fact("b", "2026-01-01T00:00:00Z"), fact("a", "2026-01-02T00:00:00Z"), True),
+        (fact("a", "2026-01-01T00:00:00Z"), fact("a", "2026-01-02T00:00:00Z"), False),
+        (fact(None, "2026-01-01T00:00:00Z"), fact(None, "2026-01-01T00:00:01Z"), True),
+        (fact(None, "2026-01-01T00:00:00Z"), fact(None, "2026-01-01T00:00:00.999Z"), False),
+        (fact(None, "2026-01-01T01:00:00+01:00"), fact(None, "2026-01-01T00:00:00Z"), False),
+        (fact(), fact("7", "2026-01-01T00:00:00Z"), False),
+    ],
+)
+def test_which_reading_is_outdated(reading: Fact, known: Fact, older: bool) -> None:
+    assert is_older(reading, known) is older
+
+
+def test_a_security_label_is_news_and_other_metadata_is_not() -> None:
+    plain = fact(resource={**SOME, "meta": {"versionId": "1"}})
+    assert meaning(plain) == meaning(fact(resource={**SOME, "meta": {"versionId": "2", "tag": [{"code": "x"}]}}))
+    assert meaning(plain) != meaning(fact(resource={**SOME, "meta": {"security": [{"code": "R"}]}}))

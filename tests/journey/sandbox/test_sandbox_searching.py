@@ -8,6 +8,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from service.fhir.capability_statement import Capabilities
+from service.fhir.device import Scribe, device
+
 BASE = "http://ehr.test/sandbox/fhir/R4"
 
 
@@ -113,13 +116,34 @@ async def test_a_search_by_post_keeps_the_parameters_out_of_the_url(ehr: httpx.A
     assert (await ehr.post("/Patient/_search", json={})).status_code == 415
 
 
-async def test_a_provenance_is_found_by_its_target(ehr: httpx.AsyncClient) -> None:
+async def test_a_provenance_is_found_by_what_it_is_about_and_who_and_what_is_in_it(ehr: httpx.AsyncClient) -> None:
     provenance = {
         "resourceType": "Provenance",
-        "target": [{"reference": "DocumentReference/n1"}],
+        "target": [{"reference": "DocumentReference/n1/_history/3"}],
         "recorded": "2026-11-22T10:00:00Z",
         "agent": [{"who": {"reference": "Device/d1"}}],
+        "entity": [
+            {"role": "source", "what": {"reference": "Media/m1"}},
+            {"role": "derivation", "what": {"identifier": {"value": "corti-soap"}}},
+        ],
     }
     assert (await ehr.post("/Provenance", json=provenance)).status_code == 201
     assert (await ehr.get("/Provenance?target=DocumentReference/n1")).json()["total"] == 1
     assert (await ehr.get("/Provenance?target=n2")).json()["total"] == 0
+    assert (await ehr.get("/Provenance?agent=Device/d1&entity=Media/m1")).json()["total"] == 1
+    assert (await ehr.get("/Provenance?entity=Media/m2")).json()["total"] == 0
+
+
+async def test_a_device_is_created_once_and_found_by_its_identifier(ehr: httpx.AsyncClient) -> None:
+    scribe = device(Scribe([("software", "1.2.0")]))
+    unless = {"If-None-Exist": "identifier=urn%3Aambient-fhir%3Adevice%7Cambient-fhir_1.2.0"}
+    answers = [(await ehr.post("/Device", json=scribe, headers=unless)).status_code for _ in range(2)]
+    assert answers == [201, 200]
+    assert (await ehr.get("/Device?identifier=urn:ambient-fhir:device|ambient-fhir_1.2.0")).json()["total"] == 1
+
+
+async def test_the_statement_says_that_provenances_and_devices_are_taken(ehr: httpx.AsyncClient) -> None:
+    said = Capabilities((await ehr.get("/metadata")).json())
+    assert said.can("create", "Provenance")
+    assert said.searches_by("target", "Provenance")
+    assert said.creates_conditionally("Device")

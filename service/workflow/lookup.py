@@ -1,0 +1,192 @@
+"""Is the note in the EHR already? By its identifier where the EHR finds it so, else by what it says and to whom it belongs.
+
+The ledger keeps of every note that is sent what it takes to find it again: hashes of its contents, its day, its patient.
+Hashes are over words without the white space between them, for EHRs break lines anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from service.errors import NeedsPerson, NotYet
+from service.fhir.document_reference import Prepared
+from service.fhir.elements import Json, element, mappings, string
+from service.fhir.note import search_token
+from service.fhir.references import ForeignBase, parse, referenced
+from service.fhir.times import moment
+from service.workflow.abilities import Abilities, abilities
+from service.workflow.ports import Absent
+from service.workflow.visit import Write
+from service.workflow.work import Result, Work
+
+WITHDRAWN = ("entered-in-error", "superseded")
+
+
+def traces(prepared: Prepared) -> Result:
+    """What the ledger keeps of a note before it is sent."""
+    note = prepared.resource
+    inline = [str(a["data"]) for a in (c["attachment"] for c in note["content"]) if a.get("data")]
+    separate = [str(binary["data"]) for _, binary in prepared.binaries]
+    return {
+        "sha256": [_digest(base64.b64decode(data)) for data in inline + separate],
+        "date": note.get("date"),
+        "subject": note["subject"]["reference"],
+        "docStatus": note.get("docStatus"),
+    }
+
+
+async def find_note(work: Work, step: str, identifier: str) -> Json | None:
+    """The note that the `filed:` step may have sent. Raises NeedsPerson `several_matches` where more than one stands."""
+    write = _write_of(work, step)
+    if write and "adopt" in write.sent:
+        return await _adopted(work, str(write.sent["adopt"]))
+    return await look_for(work, identifier, write.sent if write else {})
+
+
+async def look_for(work: Work, identifier: str, sent: Result) -> Json | None:
+    """The note with this identifier, or with these traces where the identifier does not decide. Raises as `find_note`."""
+    can = await abilities(work)
+    if can.finds is not False and (found := await _by_identifier(work, identifier, can)):
+        return found
+    return None if can.creates_once else await _by_traces(work, sent, identifier)
+
+
+async def _by_traces(work: Work, sent: Result, identifier: str) -> Json | None:
+    """The note of this patient and Encounter with one of the contents that were sent, unless another step filed it."""
+    if not sent.get("sha256"):
+        return None
+    others = {
+        result["reference"]
+        for step, result in work.results.items()
+        if step.startswith("filed:") and result.get("identifier") != identifier
+    }
+    alike = [
+        note
+        for note in await _notes_of_the_visit(work, sent)
+        if f"DocumentReference/{note['id']}" not in others
+        and note.get("status") not in WITHDRAWN
+        and await says_the_same(work, note, sent["sha256"])
+    ]
+    return one_of(alike, identifier)
+
+
+async def refuse_unknown(work: Work, step: str) -> None:
+    """For a note that was sent, perhaps, and is not found. Nothing where another can be sent without harm.
+
+    Raises NotYet while the EHR's search may lag behind, then NeedsPerson `write_unknown`: a second note is worse than a
+    late one, unless the settings say otherwise.
+    """
+    write, settings = _write_of(work, step), work.addressee.settings
+    if write is None or not write.in_doubt or (await abilities(work)).creates_once:
+        return
+    if write.ago < settings.index_lag:
+        raise NotYet("write_unknown", after=settings.index_lag - write.ago)
+    if settings.unknown_writes == "hold":
+        raise NeedsPerson(
+            "write_unknown",
+            f"the EHR's answer to {step} was lost and the note is not found: look into the chart of {work.visit.key}, then "
+            "`ambient-fhir visits adopt` the note that stands there, or `visits resend`",
+        )
+
+
+def one_of(found: Sequence[Json], identifier: str) -> Json | None:
+    """The note among those that may be it. Raises NeedsPerson `several_matches` where more than one stands."""
+    standing = [note for note in found if note.get("status") not in WITHDRAWN]
+    if len(standing) > 1:
+        raise NeedsPerson("several_matches", f"{len(standing)} notes carry identifier {identifier}: delete all but one")
+    return next(iter([*standing, *found]), None)
+
+
+async def says_the_same(work: Work, note: Json, digests: Sequence[str]) -> bool:
+    """Whether one of the note's contents is one that was sent."""
+    async for content in _contents(work, note):
+        if _digest(content) in digests:
+            return True
+    return False
+
+
+def _write_of(work: Work, step: str) -> Write | None:
+    known = work.visit.steps.get(step)
+    return known.write if known else None
+
+
+async def _by_identifier(work: Work, identifier: str, can: Abilities) -> Json | None:
+    try:
+        return one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
+    except NeedsPerson as refused:
+        if can.finds is None and refused.reason == "ehr_refused":
+            return None
+        raise
+
+
+async def _notes_of_the_visit(work: Work, sent: Result) -> list[Json]:
+    """Checked one by one: a lenient server ignores parameters that it does not know, and answers with other charts."""
+    parameters = {"patient": str(sent["subject"])}
+    if work.visit.encounter_id:
+        parameters["encounter"] = work.visit.key
+    if day := moment(sent.get("date")):
+        parameters["date"] = f"ge{day.date().isoformat()}"
+    found = await _searched(work, parameters)
+    return [note for note in found if is_ours(work, note, str(sent["subject"]))]
+
+
+async def _searched(work: Work, parameters: dict[str, str]) -> list[Json]:
+    """Nothing where the EHR does not search by what is asked, even without a day: then a person looks."""
+    for asked in (parameters, {name: value for name, value in parameters.items() if name != "date"}):
+        try:
+            return await work.ehr.search("DocumentReference", asked)
+        except NeedsPerson as refused:
+            if refused.reason != "ehr_refused":
+                raise
+    return []
+
+
+def is_ours(work: Work, note: Json, patient: str) -> bool:
+    """Whether the note is in this patient's chart, and of this visit's Encounter where the visit has one."""
+    base = work.ehr.base_url
+    try:
+        subject = referenced(note, "subject", base=base)
+        encounters = [parse(string(one, "reference") or "", base) for one in mappings(note, "context", "encounter")]
+    except ForeignBase:
+        return False
+    return str(subject) == patient and (not work.visit.encounter_id or work.visit.key in map(str, encounters))
+
+
+async def _adopted(work: Work, reference: str) -> Json:
+    """The note that a person named. It must be this visit's."""
+    try:
+        note = await work.ehr.read(reference)
+    except Absent:
+        raise NeedsPerson("adopted_note_absent", f"{reference} is not in the EHR: adopt another, or resend") from None
+    if not is_ours(work, note, work.interaction_of or ""):
+        raise NeedsPerson(
+            "adopted_note_elsewhere", f"{reference} is not a note of {work.visit.key}: adopt another, or resend"
+        )
+    return note
+
+
+async def _contents(work: Work, note: Json) -> AsyncIterator[bytes]:
+    for content in mappings(note, "content"):
+        data: Any = element(content, "attachment", "data")
+        if data is None:
+            data = await _binary(work, string(content, "attachment", "url") or "")
+        if isinstance(data, str):
+            try:
+                yield base64.b64decode("".join(data.split()), validate=True)
+            except ValueError:
+                continue
+
+
+async def _binary(work: Work, url: str) -> Any:
+    try:
+        binary = parse(url, work.ehr.base_url)
+        return (await work.ehr.read(str(binary))).get("data") if binary and binary.type == "Binary" else None
+    except (ForeignBase, Absent):
+        return None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(b" ".join(content.split())).hexdigest()
