@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from service.errors import NeedsPerson
+from service.errors import NeedsPerson, Retryable
 from service.fhir.codes import DEVICE_SYSTEM
 from service.fhir.document_reference import Prepared, prepare
 from service.fhir.elements import Json
@@ -55,7 +56,10 @@ async def ensure_filed(
         prepared = await asyncio.to_thread(_prepared, work, note)
         filed = await _sent(work, step, note, prepared)
         if filed.created and step in work.visit.steps:
-            await look()  # a conditional create is not atomic everywhere: the earlier one may have come through as well
+            # A conditional create is not atomic everywhere: the earlier one may have come through as well. Where that
+            # cannot be seen now this one is filed all the same, and the sweep looks again.
+            with suppress(Retryable):
+                await look()
         return filed_result(await read_back(work, step, filed, prepared), identifier, media)
 
     async def look() -> Result | None:

@@ -74,7 +74,8 @@ class Write:
 
     @property
     def in_doubt(self) -> bool:
-        return self.state in ("sending", "unknown")
+        """Of a step without a result; `filed` then: the run ended before it could say where."""
+        return self.state in ("sending", "unknown", "filed")
 
 
 @dataclass(frozen=True, slots=True)

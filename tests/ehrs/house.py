@@ -25,7 +25,7 @@ class AtOnce(AmbientStub):
 
 @asynccontextmanager
 async def open_house_at(
-    ehr: EmulatedEhr, profile: str, folder: Path, *, through: App | None = None, lease: float = 3.0, **settings: Any
+    ehr: EmulatedEhr, profile: str, folder: Path, *, through: App | None = None, lease: float = 10.0, **settings: Any
 ) -> AsyncIterator[Hospital]:
     """`through`: an app around the EHR that its requests go to. `settings` are of the EHR."""
     async with serving(through or ehr) as url, serving(AtOnce()) as engine:

@@ -207,6 +207,38 @@ async def test_case_29_a_note_is_neither_sent_again_nor_held_before_the_search_c
     assert scripted.posted() == 1
 
 
+class SearchesFail:
+    """The next search after a note was created is answered 502."""
+
+    def __init__(self, app: Scripted, ehr: EmulatedEhr) -> None:
+        self._app, self._ehr, self.failed = app, ehr, False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        searched = scope["method"] == "GET" and scope["path"].endswith("/DocumentReference")
+        if searched and self._ehr.notes and not self.failed:
+            self.failed = True
+            await Told(502, HTML, PAGE).send(send)
+        else:
+            await self._app(scope, receive, send)
+
+
+@pytest.mark.parametrize(("kind", "profile"), EVERY)
+async def test_case_29_a_note_that_was_filed_is_not_sent_again_when_the_look_after_it_fails(
+    kind: type[EmulatedEhr], profile: str, tmp_path: Path
+) -> None:
+    scripted = Scripted(ehr := kind(index_lag=60))
+    failing = SearchesFail(scripted, ehr)
+    async with open_house_at(ehr, profile, tmp_path, through=failing, index_lag=60) as hospital:
+        base = "" if kind is MhdRecipient else "DocumentReference"
+        scripted.will_answer("POST", base, 429, headers={"Retry-After": "1"})
+        await tell_of(hospital, NAME)
+        await hospital.until("waiting", KEY, reason="ehr_unavailable")
+        await hospital.until("done", KEY)
+        assert (await result_of(hospital))["reference"] == "DocumentReference/n1"
+    assert failing.failed
+    assert filed(ehr, NAME)
+
+
 @pytest.mark.parametrize(("kind", "profile"), EVERY)
 async def test_case_29_a_note_that_arrives_after_it_was_sent_again_is_noticed(
     kind: type[EmulatedEhr], profile: str, tmp_path: Path

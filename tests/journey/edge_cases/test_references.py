@@ -38,7 +38,9 @@ async def hold(hospital: Hospital, *resources: Json) -> None:
 
 async def assert_filed_for(hospital: Hospital, patient: str = "p1") -> None:
     """An Encounter whose Media was not yet handed over is done too, without a recording."""
-    while (await hospital.until("done"))["reason"] == "no_recording":
+    for _ in range(200):
+        if (await hospital.until("done"))["reason"] != "no_recording":
+            break
         await asyncio.sleep(0.02)
     (note,) = await hospital.notes()
     assert (note["subject"], note["status"]) == ({"reference": f"Patient/{patient}"}, "current")
