@@ -26,6 +26,7 @@ from service.workflow.retry_after import retry_after
 FHIR_JSON = "application/fhir+json"
 _CAPABLE_FOR = 3600.0
 _MOST_FOUND = 200
+_MOST_PAGES = 50
 _PASSING = {408, 425, 429, 500, 503}
 _LOST = {502, 504, *range(520, 528)}
 
@@ -82,18 +83,28 @@ class EhrClient:
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
         page: str | None = f"{resource_type}?{query}"
         found: list[dict[str, Any]] = []
-        while page and len(found) < _MOST_FOUND:
+        for _ in range(_MOST_PAGES):
+            if page is None or len(found) >= _MOST_FOUND:
+                break
             bundle = body_of(self._accepted(await self._ask("GET", page), resource_type))
             resources = (mapping(entry, "resource") for entry in mappings(bundle, "entry"))
             found += [r for r in resources if r and r.get("resourceType") == resource_type and is_id(r.get("id"))]
             page = self._next_page(bundle)
-        return found[:_MOST_FOUND]
+        if page:
+            raise _incomplete(resource_type)
+        return found
 
     def _next_page(self, bundle: Mapping[str, Any]) -> str | None:
-        """On our own base only: the credentials go nowhere else."""
+        """Beneath our own base only: the credentials go nowhere else. A proxy's scheme is not held against a server."""
         links = (string(link, "url") for link in mappings(bundle, "link") if link.get("relation") == "next")
         url = next((link for link in links if link), None)
-        return url.removeprefix(f"{self._base}/") if url and url.startswith(f"{self._base}/") else None
+        if url is None:
+            return None
+        absolute = url if "://" in url else f"{self._base}/{url.removeprefix('/')}"
+        beneath = f"//{self._base.partition('://')[2]}"
+        if not f"//{absolute.partition('://')[2]}".startswith((f"{beneath}/", f"{beneath}?")):
+            raise _incomplete("a search")
+        return absolute.partition("://")[2].removeprefix(beneath.removeprefix("//")).removeprefix("/")
 
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         kind = str(resource["resourceType"])
@@ -156,7 +167,8 @@ class EhrClient:
         return response
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
-        built = self._http.build_request(method, f"{self._base}/{path}" if path else self._base, **request)
+        between = "/" if path and not path.startswith("?") else ""
+        built = self._http.build_request(method, f"{self._base}{between}{path}", **request)
         return await sent(self._http, built, self._audio.destination, self._timeout)
 
     def _accepted(self, response: httpx.Response, what: str) -> httpx.Response:
@@ -174,6 +186,14 @@ class EhrClient:
         if response.status_code == 500 or (response.status_code == 503 and "Retry-After" not in response.headers):
             raise AnswerLost(str(response.status_code))
         return response
+
+
+def _incomplete(what: str) -> NeedsPerson:
+    """What stands on pages that were not read may be what decides."""
+    return NeedsPerson(
+        "ehr_search_incomplete",
+        f"{what}: more than {_MOST_FOUND} resources or {_MOST_PAGES} pages, or its next page is on another server",
+    )
 
 
 def _names(identifier: Mapping[str, Any], system: str, value: str) -> bool:

@@ -22,6 +22,7 @@ from service.workflow.ports import Absent
 from service.workflow.visit import Write
 from service.workflow.work import Result, Work
 
+_UNDECIDED = ("ehr_refused", "ehr_search_incomplete")
 WITHDRAWN = ("entered-in-error", "superseded")
 
 
@@ -117,7 +118,7 @@ async def _by_identifier(work: Work, identifier: str, can: Abilities) -> Json | 
     try:
         return one_of(await work.ehr.find("DocumentReference", search_token(identifier)), identifier)
     except NeedsPerson as refused:
-        if can.finds is None and refused.reason == "ehr_refused":
+        if can.finds is None and refused.reason in _UNDECIDED:
             return None
         raise
 
@@ -139,7 +140,7 @@ async def _searched(work: Work, parameters: dict[str, str]) -> list[Json]:
         try:
             return await work.ehr.search("DocumentReference", asked)
         except NeedsPerson as refused:
-            if refused.reason != "ehr_refused":
+            if refused.reason not in _UNDECIDED:
                 raise
     return []
 

@@ -233,7 +233,8 @@ class Ehr(Protocol):
         ...
 
     async def search(self, resource_type: str, parameters: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Resources of this type that the server finds, of several pages up to 200 of them.
+        """Resources of this type that the server finds, of all pages. Raises NeedsPerson `ehr_search_incomplete` for more than
+        200 of them.
 
         A lenient server ignores parameters that it does not know: whoever decides by what is found must check it.
         """

@@ -5,7 +5,18 @@ A step's name is its kind, a colon, and what it is about. Tests kill a process b
 
 from __future__ import annotations
 
-STEPS = ("interaction", "recording", "transcript", "transcribed", "document", "content", "filed", "device", "provenance", "retired")
+STEPS = (
+    "interaction",
+    "recording",
+    "transcript",
+    "transcribed",
+    "document",
+    "content",
+    "filed",
+    "device",
+    "provenance",
+    "retired",
+)
 
 
 def kind_of(step: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from service.errors import Retryable
 from service.fhir.capability_statement import Capabilities
+from service.fhir.device import Scribe
 from service.workflow.ports import (
     Absent,
     AnswerLost,
@@ -212,6 +213,7 @@ class Engine:
     busy: int = 0
     finished: set[str] = field(default_factory=set)
     made: int = 0
+    scribe: Scribe = field(default_factory=lambda: Scribe([("software", "test")]))
 
     def _next(self, kind: str) -> str:
         self.made += 1
