@@ -38,7 +38,7 @@ test: .venv/.done ## every test: unit and journey, then speech, chart, and integ
 test-fast: .venv/.done ## unit and journey tests alone
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/journey $(FAST)
 
-test-faults: .venv/.done ## the long fault runs: storm, EHR outage, fuzz, state machine; SECONDS (600) of storm, and the time to come to rest
+test-faults: .venv/.done ## the long fault runs: storm, EHR outage, emulated EHRs, fuzz, state machine; SECONDS (600) of storm, and the time to come to rest
 	$(BIN)/python -m tests.nodes.install
 	SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/faults
 

@@ -5,6 +5,7 @@ Locks are taken in one order everywhere: resources by name, then visits by id. T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,18 @@ async def put_fact(
     if unmoved and (fact.deleted or (fact.resource is not None and meaning(fact) == meaning(known))):
         return []  # a newer version that says the same: worth remembering, so that an older one is known to be older
     return await wake(connection, sorted({visit, row["visit_id"]}))
+
+
+async def drop_claims(connection: AsyncConnection, visit: str, detail: str) -> None:
+    """For a visit parked as `ehr_behind` that a person wants on: about the resource in `detail`, what events claimed of its
+    version is forgotten, and that it was deleted. The next reading decides. The visit's row is locked.
+    """
+    for row in (await connection.execute(select(facts).where(facts.c.visit_id == visit))).mappings().all():
+        fact = as_fact(row)
+        if re.search(rf"(?:^|; ){re.escape(fact.reference)}: ", detail):
+            said = None if fact.deleted else fact.resource
+            values = {"version": None, "last_updated": None, "deleted": False, "resource": said}
+            await connection.execute(update(facts).where(_row_of(row["ehr"], fact)).values(values))
 
 
 async def wake(connection: AsyncConnection, ids: list[str]) -> list[str]:

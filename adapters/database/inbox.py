@@ -51,10 +51,13 @@ class SqlInbox:
             if fresh and unkept:
                 await _keep(connection, unkept, ident)
             woken = []
-            for event in fresh:
+            new = set(map(id, fresh))
+            for event in events_in:
                 visit = own[id(event)]
-                await connection.execute(insert(events).values(_event_row(event, ident, visit)))
-                woken += await put_fact(connection, ehr, visit, _fact(event))
+                if id(event) in new:
+                    await connection.execute(insert(events).values(_event_row(event, ident, visit)))
+                if id(event) in new or event.recurs:
+                    woken += await put_fact(connection, ehr, visit, _fact(event))
             return Stored(len(fresh), len(events_in) - len(fresh), conflicts, woken)
 
     async def store_dead(self, delivery: Delivery, reason: str, detail: str) -> str:

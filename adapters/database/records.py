@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, null
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
+from adapters.database.facts import drop_claims
 from adapters.database.held_writes import decide
 from adapters.database.listening import announce
 from adapters.database.schema import clock, seconds_since
@@ -31,6 +32,9 @@ _AFRESH: dict[str, Any] = {
     "reason": null(), "detail": null(), "waiting_for": null(), "waiting_since": null(), "waiting_on": null(), "attempts": 0
 }  # fmt: skip
 """Of a visit that no longer waits for anything."""
+
+
+_UNDECIDED = ("write_unknown", "adopted_note_absent", "adopted_note_elsewhere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class SqlVisitRecords:
     async def _decide(self, visit: str, step: str | None, adopted: str | None) -> str:
         async with self.database.transaction() as connection:
             row = await _at_rest(connection, visit)
+            if row.state != "parked" or row.reason not in _UNDECIDED:
+                raise NotNow(f"{visit} is not parked as write_unknown: nothing is yours to decide yet")
             decided = await decide(connection, row.id, step, adopted)
             await _make_due(connection, visit)
             return decided
@@ -161,8 +167,9 @@ def _page(query: Select[Any], time: Any, ident: Any, before: datetime | None, be
 
 
 async def _at_rest(connection: AsyncConnection, visit: str) -> Any:
-    """The visit's id and state, locked. Raises KeyError, and NotNow while a runner holds it."""
-    query = select(visits.c.id, visits.c.state, _held().label("held")).where(_named(visit)).with_for_update()
+    """The visit's id, state and reason, locked. Raises KeyError, and NotNow while a runner holds it."""
+    known = visits.c.id, visits.c.state, visits.c.reason, _held().label("held")
+    query = select(*known).where(_named(visit)).with_for_update()
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise KeyError(visit)
@@ -172,6 +179,11 @@ async def _at_rest(connection: AsyncConnection, visit: str) -> Any:
 
 
 async def _make_due(connection: AsyncConnection, visit: str) -> bool:
+    behind = select(visits.c.id, visits.c.detail).where(
+        _named(visit), visits.c.state == "parked", visits.c.reason == "ehr_behind"
+    )
+    for row in await connection.execute(behind.order_by(visits.c.id).with_for_update()):
+        await drop_claims(connection, row.id, row.detail or "")
     changed = await connection.execute(
         update(visits).where(_named(visit)).values(
             next_at=clock(), **_AFRESH, revision=visits.c.revision + 1,

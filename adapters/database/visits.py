@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, null, or
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
-from adapters.database.facts import as_fact, lock, put_fact
+from adapters.database.facts import as_fact, insert_into, lock, put_fact
 from adapters.database.listening import announce
 from adapters.database.schema import clock, now, seconds_since
 from adapters.database.steps import became, begin, doubt, drop, load_steps, put_back, record, sending
-from adapters.database.workflow_tables import facts, steps, visits
+from adapters.database.workflow_tables import facts, observed_ehrs, steps, visits
 from service.errors import LostLease
 from service.workflow.ports import Intents, Plan
 from service.workflow.visit import Fact, Progress, Settlement, Taken, Visit
@@ -95,6 +95,17 @@ class SqlVisits:
             await became(connection, visit, progress.writes)
             if settlement.next_in == 0.0:
                 await announce(connection)
+
+    async def identifier_kept(self, ehr: str) -> bool | None:
+        query = select(observed_ehrs.c.keeps_identifier).where(observed_ehrs.c.ehr == ehr)
+        async with self.database.reading() as connection:
+            return (await connection.execute(query)).scalar()
+
+    async def note_identifier_kept(self, ehr: str, kept: bool) -> None:
+        seen = {"keeps_identifier": kept, "observed_at": clock()}
+        async with self.database.transaction() as connection:
+            insert = insert_into(connection, observed_ehrs).values(ehr=ehr, **seen)
+            await connection.execute(insert.on_conflict_do_update(index_elements=[observed_ehrs.c.ehr], set_=seen))
 
     async def release(self, owner: str) -> int:
         return await self._release(visits.c.owner == owner)

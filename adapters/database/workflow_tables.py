@@ -102,6 +102,14 @@ steps = Table(
     Column("sent", Json),
 )
 
+observed_ehrs = Table(
+    "observed_ehrs",
+    metadata,
+    Column("ehr", String(512), primary_key=True),
+    Column("keeps_identifier", Boolean, nullable=False),
+    Column("observed_at", Instant, nullable=False, default=clock()),
+)
+
 canaries = Table(
     "canaries",
     metadata,

@@ -6,6 +6,7 @@ is made: what a name resolved to a moment before says nothing (DNS rebinding). A
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
 from service.errors import NeedsPerson
+from service.fhir.elements import is_id
 from service.fhir.references import ForeignBase, parse
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _PRIVATE: tuple[_Network, ...] = (
     *map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "100.64.0.0/10")),
     *map(IPv6Network, ("fc00::/7", "::1/128")),
 )
+_VERSION = re.compile(r"/_history/([^/]*)\Z")
 _UNICAST_6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
@@ -75,7 +78,7 @@ class Addresses:
             own = parse(url, self.base_url)
         except ForeignBase:
             return None
-        return Hop(f"{self.base_url.rstrip('/')}/{own}", "ehr") if own else None
+        return Hop(f"{self.base_url.rstrip('/')}/{own}{_version(url)}", "ehr") if own else None
 
     def _beneath_base(self, url: str) -> Hop | None:
         base, target = urlsplit(self.base_url.rstrip("/") + "/"), urlsplit(url)
@@ -143,6 +146,14 @@ def guarded_session(
 
     connector = aiohttp.TCPConnector(limit=connections, ssl=trusted(), socket_factory=make)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _version(url: str) -> str:
+    """Of a reference to one version (FHIR R4 §2.3.0): the current one may be another recording. Raises NeedsPerson."""
+    named = _VERSION.search(url)
+    if named and not is_id(named[1]):
+        raise _not_allowed()
+    return named[0] if named else ""
 
 
 def _address_of(host: str) -> str | None:

@@ -26,7 +26,7 @@ from service.workflow.ports import Absent, Audio, Expired
 from service.workflow.retry_after import retry_after
 
 _MOST_REDIRECTS = 5
-_ACCEPT = "audio/*, video/*, */*;q=0.5"
+_ASKED = {"Accept": "audio/*, video/*, */*;q=0.5", "Accept-Encoding": "identity"}
 # What S3, Google Cloud Storage and their likes answer with 400 to a URL whose time is over; as a rule it is 403.
 _TIME_IS_OVER = re.compile(rb"<Code>\s*(AccessDenied|ExpiredToken|InvalidToken|RequestExpired|MalformedHeader)\s*</")
 
@@ -87,7 +87,7 @@ class AudioSource:
     async def _ask(self, hop: Hop) -> httpx.Response:
         client = {"ehr": self.ehr, "own_host": self.own_host or self.elsewhere, "elsewhere": self.elsewhere}[hop.by]
         try:
-            request = client.build_request("GET", hop.url, headers={"Accept": _ACCEPT})
+            request = client.build_request("GET", hop.url, headers=_ASKED)
             if host_of(hop.url) == host_of(self.base_url):
                 return await sent(client, request, self.destination, self.timeout, stream=True, follow_redirects=False)
             async with asyncio.timeout(self.timeout):

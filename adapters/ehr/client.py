@@ -28,7 +28,8 @@ _CAPABLE_FOR = 3600.0
 _MOST_FOUND = 200
 _MOST_PAGES = 50
 _PASSING = {408, 425, 429, 500, 503}
-_LOST = {502, 504, *range(520, 528)}
+_LOST = set(range(500, 600)) - {500, 501, 503, 505}
+"""The work may have been done behind whoever answers so."""
 
 
 class EhrClient:
@@ -66,12 +67,18 @@ class EhrClient:
 
     async def capabilities(self, *, afresh: bool = False) -> Capabilities:
         if self._capabilities is None or afresh or time.monotonic() > self._capable_until:
-            response = await self._ask("GET", "metadata")
-            hidden = response.status_code in (401, 403, 404)
-            statement = {} if hidden and not afresh else body_of(self._accepted(response, "metadata"))
-            self._capabilities = Capabilities(statement)
+            try:
+                self._capabilities = Capabilities(await self._statement(must_be_shown=afresh))
+            except Retryable:
+                if self._capabilities is None or afresh:
+                    raise
             self._capable_until = time.monotonic() + _CAPABLE_FOR
         return self._capabilities
+
+    async def _statement(self, *, must_be_shown: bool) -> dict[str, Any]:
+        response = await self._ask("GET", "metadata")
+        hidden = response.status_code in (401, 403, 404)
+        return {} if hidden and not must_be_shown else body_of(self._accepted(response, "metadata"))
 
     async def find(self, resource_type: str, identifier: str) -> list[dict[str, Any]]:
         """Only what really has the identifier: a lenient server ignores parameters that it does not know."""
@@ -181,9 +188,10 @@ class EhrClient:
         raise refused(response, what)
 
     def _carried_out_or_not(self, response: httpx.Response) -> httpx.Response:
-        """What is sent without a condition must not be sent again after a failure inside the server. One that wishes to be
-        asked later has not begun. Raises AnswerLost."""
-        if response.status_code == 500 or (response.status_code == 503 and "Retry-After" not in response.headers):
+        """What is sent without a condition must not be sent again after a failure inside the server, or a gateway's word that
+        it took too long. One that wishes to be asked later has not begun. Raises AnswerLost."""
+        status = response.status_code
+        if status in (408, 500) or (status == 503 and "Retry-After" not in response.headers):
             raise AnswerLost(str(response.status_code))
         return response
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import httpx
 
 from adapters.ehr.binary_json import BinaryJson, data_uri, decoded
+from adapters.ehr.unpacking import unpacked
 from service.errors import NeedsPerson, Retryable
 from service.workflow.ports import Absent, Audio
 
 _CHUNK = 64 * 1024
 _BESIDE = 2 * 1024 * 1024
+_BEFORE = b"\xef\xbb\xbf \t\r\n"
+_MOST_BEFORE = 1024 * 1024
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:\s*;[\x20-\x7e]*)?")
 
 
@@ -36,8 +39,8 @@ async def audio_of(response: httpx.Response, content_type: str | None, bounds: B
     Raises Absent for an answer without content, Retryable, NeedsPerson `audio_refused`, `audio_too_large`.
     """
     pieces = received(response, bounds)
-    first = await anext(pieces, b"")
-    begins = first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    first = await _beginning(pieces)
+    begins = first.lstrip(_BEFORE)[:1]
     if begins == b"<":
         raise NeedsPerson("audio_refused", "the server answers with a page where audio was asked for")
     if begins == b"{":
@@ -70,8 +73,8 @@ def in_uri(url: str, content_type: str | None, bounds: Bounds) -> Audio:
 
 
 async def received(response: httpx.Response, bounds: Bounds) -> AsyncIterator[bytes]:
-    """What comes, as long as it comes. Raises Retryable."""
-    waited, source = 0.0, response.aiter_bytes(_CHUNK)
+    """What comes, unpacked, as long as it comes. Raises Retryable, NeedsPerson `audio_refused`."""
+    waited, source = 0.0, unpacked(response, _CHUNK)
     while True:
         began, left = time.monotonic(), bounds.longest - waited
         try:
@@ -87,6 +90,21 @@ async def received(response: httpx.Response, bounds: Bounds) -> AsyncIterator[by
             raise Retryable("audio_unreachable", type(error).__name__) from None
         waited += time.monotonic() - began
         yield chunk
+
+
+async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
+    """What comes up to the piece in which something else than white space is; empty where nothing else comes at all.
+
+    Raises NeedsPerson.
+    """
+    begun = bytearray()
+    async for piece in pieces:
+        begun += piece
+        if piece.lstrip(_BEFORE):
+            return bytes(begun)
+        if len(begun) > _MOST_BEFORE:
+            raise NeedsPerson("audio_refused", "the server answers with white space where audio was asked for")
+    return b""
 
 
 async def _content(binary: BinaryJson, pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:

@@ -98,7 +98,7 @@ def events_router(
         except Ignored as ignored:
             EVENTS_IGNORED.labels(ignored.reason).inc()
             return JSONResponse({"taken": 0, "ignored": ignored.reason}, 202)
-        await _publish(broker, delivery, routing_key(events[0]), message_id(events[0]))
+        await _publish(broker, delivery, routing_key(events), message_id(events[0]))
         return JSONResponse({"taken": len(events)}, 202)
 
     return router

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.api.ports import DeadLetters
@@ -59,10 +60,10 @@ async def _readable(letter: str, letters: DeadLetters, terms: Terms) -> tuple[Re
 
 
 async def publish_again(delivery: Delivery, events: list[Event], broker: Broker) -> None:
-    """The delivery as it came, under the routing key of its first event: the old one may not be bound."""
+    """The delivery as it came, under the routing key of its events: the old one may not be bound."""
     await broker.publish(
         delivery.body,
-        routing_key=routing_key(events[0]),
+        routing_key=routing_key(events),
         content_type=delivery.content_type or "application/fhir+json",
         message_id=delivery.message_id or message_id(events[0]),
         headers=dict(delivery.headers),
@@ -74,6 +75,10 @@ def message_id(event: Event) -> str:
     return event.id if len(event.id.encode()) <= 255 else hashlib.sha256(event.id.encode()).hexdigest()
 
 
-def routing_key(event: Event) -> str:
-    """`fhir.<Type>.<create|update|delete>`; whether it was the first version is not known here, so upserts are updates."""
-    return f"fhir.{event.type}.{'delete' if event.operation == 'delete' else 'update'}"
+def routing_key(events: Sequence[Event]) -> str:
+    """`fhir.<Type>.<create|update|delete>` by the first one's type; `delete` only where all are.
+
+    Whether it was the first version is not known here, so upserts are updates.
+    """
+    all_deletes = all(event.operation == "delete" for event in events)
+    return f"fhir.{events[0].type}.{'delete' if all_deletes else 'update'}"

@@ -25,7 +25,8 @@ class Event:
     """One change of one resource. (`source`, `id`) names the event; `resource` is None when only a pointer came.
 
     `encounter` is the id of the Encounter that the resource belongs to, where the resource says so; `unresolved`: it
-    names one that only the EHR can find.
+    names one that only the EHR can find. `recurs`: its name is only its content, or it points without saying a version, so
+    what looks like a repetition may be news: a resource changed and changed back.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Event:
     resource: dict[str, Any] | None
     encounter: str | None
     unresolved: bool = False
+    recurs: bool = False
 
     @property
     def reference(self) -> str:
@@ -54,15 +56,21 @@ class Event:
 class Origin:
     """What an envelope knows about the event inside it; what it does not know is worked out from the resource.
 
-    `audio_documents`: a DocumentReference that holds audio is read too.
+    `operation` is None where the envelope names none: then it is what `routed` says. `audio_documents`: a
+    DocumentReference that holds audio is read too.
     """
 
     base: str
     body_sha256: str
-    operation: Operation = "upsert"
+    operation: Operation | None = None
     source: str | None = None
     id: str | None = None
     audio_documents: bool = False
+    routed: Operation = "upsert"
+
+    @property
+    def is_delete(self) -> bool:
+        return (self.operation or self.routed) == "delete"
 
 
 def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
@@ -73,7 +81,7 @@ def from_resource(resource: dict[str, Any], origin: Origin) -> Event:
     _refuse_unread(kind, origin)
     if not is_id(ident):
         raise Rejected("not_fhir", f"{kind}.id is missing or not a FHIR id")
-    if not string(resource, "status") and origin.operation != "delete":
+    if not string(resource, "status") and not origin.is_delete:
         raise Rejected("not_fhir", f"{kind}.status is missing")
     version, updated = element(resource, "meta", "versionId"), string(resource, "meta", "lastUpdated")
     if kind == AUDIO_DOCUMENT:
@@ -124,7 +132,7 @@ def _event(
         if updated
         else origin.body_sha256
     )
-    if origin.operation == "delete":
+    if origin.is_delete:
         own_id, resource = f"{own_id}#delete", None
     return Event(
         source=bounded(origin.source or origin.base),
@@ -133,10 +141,11 @@ def _event(
         resource_id=ident,
         version=version,
         last_updated=updated,
-        operation=origin.operation,
+        operation="delete" if origin.is_delete else "upsert",
         resource=resource,
         encounter=encounter.id if isinstance(encounter, Reference) and encounter.type == "Encounter" else None,
         unresolved=isinstance(encounter, Logical | Unreadable),
+        recurs=not (version or updated) and (resource is None or not origin.id),
     )
 
 

@@ -31,11 +31,12 @@ class Notified:
 
 @dataclass(frozen=True, slots=True)
 class _Status:
-    """What the Bundle's first entry says. `foci` are (event number, reference)."""
+    """What the Bundle's first entry says, if it is one. `foci` are (event number, reference)."""
 
     kind: str | None
     subscription: str | None
     foci: list[tuple[str | None, str]]
+    entry: Json | None = None
 
 
 def notified(bundle: Json, base: str) -> Iterator[Notified]:
@@ -47,6 +48,8 @@ def notified(bundle: Json, base: str) -> Iterator[Notified]:
         raise Ignored(status.kind)
     if status.kind == "query-status":
         return
+    if status.entry:
+        _refuse_elsewhere(base, status.subscription, *_addresses(status.entry))
     urns = dict(_urns(entries))
     if not status.foci:
         found = (one for entry in entries if (one := _unannounced(entry, base)))
@@ -86,9 +89,9 @@ def _status(bundle: Json) -> tuple[_Status, list[Json]]:
     first = mapping(entries[0], "resource")
     kind = string(first, "resourceType")
     if first and kind == "Parameters":
-        return _parameters_status(first), entries[1:]
+        return replace(_parameters_status(first), entry=entries[0]), entries[1:]
     if first and kind in ("SubscriptionStatus", "AidboxSubscriptionStatus"):
-        return _subscription_status(first), entries[1:]
+        return replace(_subscription_status(first), entry=entries[0]), entries[1:]
     return _Status(None, None, []), entries
 
 
@@ -136,6 +139,7 @@ def _announced(
     if reference is None:
         raise Rejected("not_fhir", "the notified reference is not Type/id")
     entry = entry or brought.get(reference)
+    _refuse_elsewhere(base, *_addresses(entry))
     if mapping(entry, "resource") and _of_resource(entry) != reference:
         raise Rejected("not_fhir", "a notification points to one resource and brings another")
     ident = f"{subscription}#{number}" if subscription and number else None
@@ -143,6 +147,7 @@ def _announced(
 
 
 def _unannounced(entry: Json, base: str) -> Notified | None:
+    _refuse_elsewhere(base, *_addresses(entry))
     reference = _about(entry, base)
     if reference is None:
         if mapping(entry, "resource"):
@@ -161,6 +166,17 @@ def _own(focus: str, base: str) -> Reference | None:
         return parse(focus, base)
     except ForeignBase:
         raise Rejected("foreign_base", "the notified resource is on another server") from None
+
+
+def _refuse_elsewhere(base: str, *addresses: object) -> None:
+    """What is said about a resource at another base is not about ours of the same id (FHIR R4 §2.36.4)."""
+    for address in addresses:
+        if isinstance(address, str):
+            _own(address, base)
+
+
+def _addresses(entry: Json | None) -> tuple[object, ...]:
+    return element(entry, "fullUrl"), element(entry, "request", "url")
 
 
 def _of_resource(entry: Json | None) -> Reference | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from service.events.operations import named_operation, routed_operation
 from service.events.parsing import parse_json, parse_object
 from service.events.pub_sub import attributes_in, from_data, from_message, pub_sub_message
 from service.fhir.elements import Json, mapping, string
-from service.fhir.references import ForeignBase, parse
+from service.fhir.references import ForeignBase, Reference, parse
 
 _CE_PREFIXES = ("ce-", "ce_", "cloudevents:", "cloudevents_")
 
@@ -35,8 +35,8 @@ def read_events(delivery: Delivery, base: str, *, audio_documents: bool = False)
     origin = Origin(
         base=base,
         body_sha256=hashlib.sha256(delivery.body).hexdigest(),
-        operation=routed_operation(delivery.routing_key),
         audio_documents=audio_documents,
+        routed=routed_operation(delivery.routing_key),
     )
     if attributes := attributes_in(delivery.headers):
         return [from_data(attributes, delivery.body, origin)]
@@ -51,6 +51,7 @@ def read_events(delivery: Delivery, base: str, *, audio_documents: bool = False)
 def _batch(items: list[Any], origin: Origin) -> list[Event]:
     """A CloudEvents batch, or Event Grid's list; each has its own id. One that cannot be understood rejects them all."""
     events, ignored = list[Event](), []
+    origin = _of_several(origin, items)
     for item in items:
         if not isinstance(item, dict) or not ("specversion" in item or is_grid_event(item)):
             raise Rejected("not_fhir", "a JSON list that is no batch of events")
@@ -133,23 +134,30 @@ def _hapi_message(payload: Json, origin: Origin) -> Event:
     """
     pointer = string(payload, "payloadId") or string(payload, "resourceId") or ""
     operation = named_operation(string(payload, "operationType")) or "upsert"
+    reference = _in_hapi(pointer, origin.base)
+    _in_hapi(string(payload, "resourceId") or "", origin.base)
     named = pointer if "/_history/" in pointer and operation != "delete" else None
     origin = replace(origin, id=named or origin.id, operation=operation)
     inner = payload.get("payload")
     if isinstance(inner, str) and operation != "delete":
         return from_resource(parse_object(inner.encode()), origin)
-    try:
-        reference = parse(pointer, origin.base)
-    except ForeignBase:
-        raise Rejected("foreign_base", "the HAPI message is about a resource of another server") from None
     if reference is None:
         raise Rejected("not_fhir", "a HAPI message that names no resource")
     return from_pointer(reference.type, reference.id, pointer.partition("/_history/")[2] or None, origin)
 
 
+def _in_hapi(pointer: str, base: str) -> Reference | None:
+    try:
+        return parse(pointer, base)
+    except ForeignBase:
+        raise Rejected("foreign_base", "the HAPI message is about a resource of another server") from None
+
+
 def _bundle(bundle: Json, origin: Origin) -> list[Event]:
     events, ignored = [], 0
-    for one in notified(bundle, origin.base):
+    found = list(notified(bundle, origin.base))
+    origin = _of_several(origin, found)
+    for one in found:
         inner = replace(
             origin,
             source=one.source or origin.source,
@@ -167,6 +175,11 @@ def _bundle(bundle: Json, origin: Origin) -> list[Event]:
     if not events:
         raise Ignored("type_not_read" if ignored else "nothing_notified")
     return list(_distinct(events))
+
+
+def _of_several(origin: Origin, found: Sequence[object]) -> Origin:
+    """A routing key says what happened to one resource; of several, each says that for itself."""
+    return replace(origin, routed="upsert") if len(found) > 1 else origin
 
 
 def _distinct(events: list[Event]) -> Iterator[Event]:

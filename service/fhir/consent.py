@@ -6,12 +6,12 @@ Only what is unmistakable is decided here. Whatever limits a consent to actors, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from service.fhir.elements import Json, element, mapping, mappings, string
 from service.fhir.references import ForeignBase, parse
-from service.fhir.times import moment
+from service.fhir.times import has_time_of_day, moment
 
 Verdict = Literal["permit", "deny", "unclear", "silent"]
 """`silent`: it says nothing about us, or is not in force."""
@@ -22,6 +22,8 @@ _POLICIES: dict[str, Verdict] = {"OPTIN": "permit", "OPTOUT": "deny"}  # v3-ActC
 _LIMITS = ("actor", "action", "securityLabel", "class", "code", "dataPeriod", "data", "modifierExtension")
 _KNOWN = (*_LIMITS, "type", "period", "purpose", "provision", "id", "extension")
 _TREATMENT = "TREAT"  # v3-ActReason
+_FIRST_ZONE, _LAST_ZONE = timedelta(hours=-14), timedelta(hours=12)
+"""From UTC to where a day begins first (UTC+14) and last (UTC-12), by the time zone database."""
 
 
 def verdict(
@@ -52,25 +54,27 @@ def _of(consent: Json, patient: str, base: str, now: datetime, categories: Seque
 
 
 def _whose(consent: Json, base: str) -> str | None:
-    """A lenient server finds more than was asked for. None where no reference says whose it is."""
+    """A lenient server finds more than was asked for. None where no reference of ours says whose it is: one to another base
+    may be our own server by a name that we do not know."""
     try:
         named = parse(string(consent, "patient", "reference") or "", base)
     except ForeignBase:
-        return "elsewhere"
+        return None
     return str(named) if named else None
 
 
-def _of_category(consent: Json, categories: Sequence[str]) -> bool:
+def _of_category(consent: Json, categories: Sequence[str]) -> bool | None:
+    """None where it cannot be told."""
     codings = [coding for one in mappings(consent, "category") for coding in mappings(one, "coding")]
-    names = {
-        name for coding in codings for name in (coding.get("code"), f"{coding.get('system')}|{coding.get('code')}")
-    }
-    return bool(names & set(categories))
+    named = [(coding.get("system"), code) for coding in codings if (code := string(coding, "code"))]
+    if {name for system, code in named for name in (code, f"{system}|{code}")} & set(categories):
+        return True
+    return False if len(named) == sum("code" in coding for coding in codings) else None
 
 
 def _of_scope(consent: Json) -> bool | None:
     """None where it cannot be told."""
-    codes = {coding.get("code") for coding in mappings(consent, "scope", "coding")}
+    codes = {string(coding, "code") for coding in mappings(consent, "scope", "coding")}
     if codes & _ABOUT_CARE:
         return True
     return False if codes and codes <= _ABOUT_OTHERS else None
@@ -87,14 +91,21 @@ def _decided(consent: Json, now: datetime) -> Verdict:
     if in_force is not True:
         return "unclear" if in_force is None else "silent"
     own = _kind(root) if "type" in root else policy  # R4 allows no type in the root: its policyRule is the rule then
-    if own is None or _is_limited(root, own):
+    if own is None or _is_limited(root, own) or policy == "unclear" or (own, policy) == ("permit", "deny"):
         return "unclear"
-    return _with_exceptions(own, list(_exceptions(root, now)))
+    whole = _with_exceptions(own, list(_exceptions(root, now)))
+    return whole if whole != "permit" or _in_force(root, now, wherever=True) else "silent"
 
 
 def _policy(consent: Json) -> Verdict | None:
-    codes = [str(coding.get("code")) for coding in mappings(consent, "policyRule", "coding")]
-    return next((_POLICIES[code] for code in codes if code in _POLICIES), None)
+    """None without one that is known here, `unclear` for one that contradicts itself or cannot be read."""
+    rule = consent.get("policyRule")
+    codings = element(rule, "coding") or []
+    codes = [element(coding, "code") for coding in codings] if isinstance(codings, list) else [codings]
+    if (rule is not None and not isinstance(rule, dict)) or not all(isinstance(code, str | None) for code in codes):
+        return "unclear"
+    said = {_POLICIES[code] for code in codes if code in _POLICIES}
+    return "unclear" if len(said) > 1 else next(iter(said), None)
 
 
 def _kind(provision: Mapping[str, Any]) -> Verdict | None:
@@ -134,8 +145,11 @@ def _with_exceptions(own: Verdict, exceptions: Sequence[Verdict]) -> Verdict:
     return "deny" if "deny" in exceptions else own
 
 
-def _in_force(provision: object, now: datetime) -> bool | None:
-    """By its period, whose last day is a day of it (FHIR R4 §2.24.0.8). None where that cannot be read."""
+def _in_force(provision: object, now: datetime, wherever: bool = False) -> bool | None:
+    """By its period, whose last day is a day of it (FHIR R4 §2.24.0.8). None where that cannot be read.
+
+    A date may be of any zone: it holds where it does in one of them, or `wherever` in all.
+    """
     period = element(provision, "period")
     if period is None:
         return True
@@ -145,20 +159,35 @@ def _in_force(provision: object, now: datetime) -> bool | None:
     starts, ends = _moment(start), _moment(end)
     if (start is not None and starts is None) or (end is not None and ends is None):
         return None
-    return not (starts and now < starts) and not (ends and now >= _last_of(str(end), ends))
+    begun = not starts or now >= _shifted(str(start), starts, _LAST_ZONE if wherever else _FIRST_ZONE)
+    over = ends and now >= _shifted(str(end), _last_of(str(end), ends), _FIRST_ZONE if wherever else _LAST_ZONE)
+    return begun and not over
 
 
 def _moment(text: object) -> datetime | None:
     return moment(text) if isinstance(text, str) else None
 
 
+def _shifted(text: str, utc: datetime, zone: timedelta) -> datetime:
+    """When the date `text`, read as UTC, is in that zone; a time of day has its own."""
+    return utc if has_time_of_day(text) else _plus(utc, zone)
+
+
 def _last_of(text: str, first: datetime) -> datetime:
     """Where the year, month, day or second that a text names is over; `first` is its first moment."""
     match len(text):
         case 4:
-            return first.replace(year=first.year + 1)
+            return _plus(first, timedelta(days=366)).replace(month=1, day=1)
         case 7:
-            return (first + timedelta(days=31)).replace(day=1)
+            return _plus(first, timedelta(days=31)).replace(day=1)
         case 10:
-            return first + timedelta(days=1)
-    return first + timedelta(seconds=1)
+            return _plus(first, timedelta(days=1))
+    return _plus(first, timedelta(seconds=1))
+
+
+def _plus(when: datetime, more: timedelta) -> datetime:
+    """Within the years that can be told: a period may end on 9999-12-31."""
+    try:
+        return when + more
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if more > timedelta() else datetime.min.replace(tzinfo=UTC)

@@ -20,6 +20,7 @@ from service.fhir.note_context import note_context
 from service.fhir.note_text import FIRST_LINE, characters_removed, note_text, note_title
 from service.fhir.note_xhtml import narrative
 from service.fhir.profile import Profile
+from service.fhir.still_this_note import refuse_another_note, words_of
 from service.fhir.times import instant
 from service.fhir.unmet import NoteTooLarge, ProfileUnmet
 
@@ -47,14 +48,16 @@ class Prepared:
 
 
 def prepare(note: Note, profile: Profile) -> Prepared:
-    """Raises ProfileUnmet, NoteTooLarge, and ValueError when the result would not be a valid R4 resource.
+    """Raises ProfileUnmet, NoteTooLarge, and ValueError when the result would not be a valid R4 resource, or not this note.
 
     Imports the R4B model at first use (half a second), and the PDF library where the profile wants one; call it in a thread.
     """
     contents, binaries = attached(note, profile)
     context = note_context(note, profile)
     resource = {**_described(note, profile), "content": contents, **({"context": context} if context else {})}
+    said = words_of(resource)
     fell_back = [*_codes_and_authors(note, profile, resource), *_shape(profile, resource)]
+    refuse_another_note(resource, note, profile, said)
     for path in profile.required:
         if not present(resource, path):
             raise ProfileUnmet(path, profile.name)

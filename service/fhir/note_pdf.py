@@ -1,12 +1,14 @@
-"""A note as a PDF that shows every character of it, or is refused. The same note always gives the same bytes.
+"""A note as a PDF that shows every character of it, or is refused. The same words always give the same bytes.
 
 The font comes along (DejaVu Sans: Latin, Greek, Cyrillic, Hebrew, Arabic, Armenian, Georgian, symbols, some emoji), so that the
-PDF looks the same everywhere. Line breaks and tabs become layout. Arabic is joined and right-to-left text ordered.
+PDF looks the same everywhere. Line breaks and tabs become layout, U+2028 and U+2029 too. Arabic is joined and right-to-left
+text ordered. What is not seen (soft hyphens, joiners, marks of direction) is in the text that is copied out of it.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ from service.fhir.note_text import FIRST_LINE, note_sections, note_title
 _FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _FAMILY = "DejaVu"
 _TAB = "    "
-_SIMPLE = re.compile(r"[\n\u0020-\u007e\u00a0-\u02ff\u0370-\u0482\u048a-\u058f]*")
-"""Scripts without joining, order or combining marks, which the shaping engine would set no otherwise, but slowly."""
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_SIMPLE = re.compile(r"[\n\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u058f]*")
+"""Scripts without joining, order or combining marks, which the shaping engine would set no otherwise, but slowly. It alone hides a soft hyphen (U+00AD)."""
 
 
 def note_pdf(note: Note) -> bytes:
@@ -33,15 +36,15 @@ def note_pdf(note: Note) -> bytes:
         page.ln(3)
         _write(page, heading, size=13)
         _write(page, text, size=10)
-    return bytes(page.output())
+    return _output(page)
 
 
 def _first_page(note: Note, title: str) -> Any:
-    """Its metadata hold the title, the language and when the note was written: nothing of the patient, no clock."""
+    """Its metadata hold the title and the language: nothing of the patient, no clock. `{nb}` is not its number of pages."""
     from fpdf import FPDF
 
     page = FPDF(format="A4")
-    page.set_creation_date(note.written_at)
+    page.alias_nb_pages("")
     page.set_title(title)
     page.set_lang(note.language)
     page.add_font(_FAMILY, fname=_FONT)
@@ -54,7 +57,22 @@ def _write(page: Any, text: str, *, size: int) -> None:
     page.set_font(_FAMILY, size=size)
     page.set_text_shaping(use_shaping_engine=not _SIMPLE.fullmatch(text))
     for line in text.split("\n"):
-        page.multi_cell(w=0, text=line, align="R" if _is_right_to_left(line) else "L", new_x="LMARGIN", new_y="NEXT")
+        align = "R" if _is_right_to_left(line) else "L"
+        page.multi_cell(w=0, text=line, align=align, print_sh=True, new_x="LMARGIN", new_y="NEXT")
+
+
+def _output(page: Any) -> bytes:
+    """Without a time: a draft that is prepared again must be the content that is in the EHR already."""
+    from fpdf.output import OutputProducer
+
+    class Undated(OutputProducer):
+        def _add_info(self) -> Any:
+            info: Any = super()._add_info()
+            info.creation_date = None
+            return info
+
+    page.set_creation_date(_ANY_TIME)
+    return bytes(page.output(output_producer_class=Undated))
 
 
 def _is_right_to_left(line: str) -> bool:
@@ -64,7 +82,7 @@ def _is_right_to_left(line: str) -> bool:
 
 
 def _laid_out(text: str) -> str:
-    return re.sub(r"\r\n?", "\n", text).replace("\t", _TAB)
+    return re.sub("\r\n?|[\u2028\u2029]", "\n", text).replace("\t", _TAB)
 
 
 def _refuse_unshown(*texts: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import BadConfiguration
+from service.fhir.beyond_profiles import UNVERIFIED, beyond
 from service.fhir.element_paths import ELEMENTS
 from service.fhir.profile_files import read_profile
 
@@ -24,7 +25,7 @@ ContentType = Literal["text/plain; charset=utf-8", "text/plain", "application/xh
 AuthorType = Literal["Practitioner", "PractitionerRole", "Organization", "Device"]
 
 _ONLY_IF_FORCED = frozenset({
-    "authenticator", "securityLabel", "context.event", "context.facilityType", "context.practiceSetting", "meta.profile",
+    "securityLabel", "context.event", "context.facilityType", "context.practiceSetting", "meta.profile",
     "meta.tag", "language", "extension",
 })  # fmt: skip
 
@@ -59,7 +60,8 @@ class Writing(_Part):
 
 class Profile(_Part):
     """A DocumentReference is built whole; then `forbidden` elements are left out, `forced` ones set, `fallbacks` used for
-    what is missing, and `required` ones looked for.
+    what is missing, and `required` ones looked for. What makes it this note is beyond all of them
+    (`service/fhir/beyond_profiles.py`).
 
     `source_id` is who submits, to IHE MHD; `time_of_day` leaves out an end of `context.period` that is a date alone.
     `masterIdentifier`, `text` and `context.sourcePatientInfo` are sent only where they are required. `types` are by
@@ -89,16 +91,23 @@ class Profile(_Part):
     @model_validator(mode="after")
     def _can_be_met(self) -> Profile:
         faults = [f"{path} is required but {why}" for path in self.required if (why := self._never(path))]
+        faults += beyond(self.forced, self.fallbacks, self.forbidden, found_by_identifier=self._finds())
         if self.writing.bundle and self.inline:
             faults.append("`writing.bundle` sends contents as Binaries: `inline` must be false")
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
+    def _finds(self) -> bool:
+        """Whether the destination may look for a note by its identifier, now or when its /metadata says so."""
+        return not (self.writing.conditional_create is False and self.writing.identifier_search is False)
+
     def _never(self, path: str) -> str | None:
         """Why no note could ever have this element."""
         if any(path == other or path.startswith(f"{other}.") for other in self.forbidden):
             return "forbidden as well"
+        if path == "authenticator":
+            return UNVERIFIED
         if path in self.forced or path in self.fallbacks:
             return None
         if path in _ONLY_IF_FORCED:

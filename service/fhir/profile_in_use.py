@@ -28,11 +28,7 @@ def profile_in_use(settings: Settings) -> Profile:
 def _faults(profile: Profile, ehr: Ehr, templates: list[str]) -> Iterator[str]:
     if "custodian" in profile.required and "custodian" not in profile.forced and not ehr.organization:
         yield "custodian is required: set AMBIENT_EHR__ORGANIZATION"
-    if (
-        "author" in profile.required
-        and "author" not in profile.forced
-        and not _KINDS[ehr.author] & set(profile.authors)
-    ):
+    if "author" in profile.required and not _KINDS[ehr.author] & set(profile.authors):
         yield f"author is required, and AMBIENT_EHR__AUTHOR={ehr.author} names none that it takes"
     if profile.types and "default" not in profile.types:
         for template in templates:

@@ -36,6 +36,10 @@ def as_media(document: Json) -> Json:
     `preliminary` may be incomplete by that code's definition, so it is awaited like a recording that is still going on.
     """
     named: Json = {name: document[name] for name in ("resourceType", "id", "meta") if name in document}
+    if labels := list(_labels(document)):
+        own = element(document, "meta", "security")
+        listed = own if isinstance(own, list) else [] if own is None else [own]
+        named["meta"] = {**(mapping(document, "meta") or {}), "security": [*listed, *labels]}
     sound = _sound(document)
     status = _status(document)
     if is_own_note(document) or (sound is None and (document.get("content") or status != "entered-in-error")):
@@ -51,6 +55,15 @@ def as_media(document: Json) -> Json:
         **{name: document.get(name) for name in ("subject", "contained", "implicitRules", "identifier")},
     }
     return {name: value for name, value in told.items() if value not in (None, [], {})}
+
+
+def _labels(document: Json) -> Iterator[object]:
+    """The codings of its own `securityLabel`, which a Media has in `meta.security` alone. A label without a coding stays one
+    that cannot be read."""
+    given = document.get("securityLabel")
+    for concept in given if isinstance(given, list) else [] if given is None else [given]:
+        codings = element(concept, "coding")
+        yield from (codings if isinstance(codings, list) else [codings]) or [{}]
 
 
 def _sound(document: Json) -> Json | None:

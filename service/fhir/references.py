@@ -13,6 +13,8 @@ _RELATIVE = re.compile(
     rf"(?P<type>{_TYPE})/(?P<id>[A-Za-z0-9\-.]{{1,64}})(?:/_history/(?P<version>[A-Za-z0-9\-.]{{1,64}}))?"
 )
 _CONDITIONAL = re.compile(rf"(?P<type>{_TYPE})\?identifier=(?P<token>[^&#]+)")
+_MOST_IDENTIFIERS = 10
+"""Each is a search of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Logical:
-    """A resource named by a business identifier alone: `token` is `system|value`, `type` is None where nobody says it."""
+    """A resource named by business identifiers alone, all of them its own: `tokens` are `system|value`, `type` is None where
+    nobody says it."""
 
     type: str | None
-    token: str
+    tokens: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,41 @@ def meant(resource: Json | None, element: str, base: str) -> Reference | Logical
     """What the Reference at `element` names. None where there is none, or it only displays a name. Raises ForeignBase.
 
     A literal reference goes before an identifier. A contained resource has no identity of its own outside of what
-    contains it (FHIR R4 §2.3.0.5), whatever its id: only its business identifier says who it is.
+    contains it (FHIR R4 §2.3.0.5), whatever its id: only its business identifiers say who it is. An identifier of `use` old
+    is no longer valid (FHIR R4, value set identifier-use) and names nobody.
     """
     given = mapping(resource, element)
     text = string(given, "reference")
     literal = parse(text, base) if text else None
     if literal:
         return literal
-    logical = _conditional(_local(text, base)) if text else None
-    logical = logical or _contained(resource, text) or _identified(given, string(given, "type"))
-    if logical or given is None:
-        return logical
-    return _unreadable(given, text)
+    kind, tokens = _conditional(_local(text, base)) if text else (None, ())
+    if not tokens:
+        kind, tokens = _contained(resource, text)
+    own = token_of(mapping(given, "identifier"))
+    tokens = tuple(dict.fromkeys([*tokens, *([own] if own else [])]))
+    if len(tokens) > _MOST_IDENTIFIERS:
+        return Unreadable("contained, with too many identifiers")
+    if tokens:
+        return Logical(kind or _type(string(given, "type")), tokens)
+    return _unreadable(given, text) if given is not None else None
+
+
+def token_of(identifier: Json | None) -> str | None:
+    """`system|value` of an identifier that is in use. Without its system it says nothing: other systems may use the same
+    value."""
+    system, value = string(identifier, "system"), string(identifier, "value")
+    if not (system and value) or "|" in system or string(identifier, "use") == "old":
+        return None
+    return f"{system}|{value}"
+
+
+def contradicts(resource: Json | None, element: str, target: Json | None) -> bool:
+    """Whether the Reference at `element` gives an identifier that `target`, to which it leads, does not have, while it has
+    another of the same system."""
+    named = token_of(mapping(resource, element, "identifier"))
+    held = [token for one in mappings(target, "identifier") if (token := token_of(one))]
+    return named is not None and named not in held and any(t.startswith(named.partition("|")[0] + "|") for t in held)
 
 
 def host_of(base: str) -> str:
@@ -85,36 +111,30 @@ def host_of(base: str) -> str:
 
 def _unreadable(given: Json, text: str | None) -> Unreadable | None:
     if text:
-        forms = {"#": "contained, without an identifier", "urn:": "a urn that is not in its Bundle"}
+        forms = {"#": "contained, without an identifier in use", "urn:": "a urn that is not in its Bundle"}
         fitting = (form for start, form in forms.items() if text.startswith(start))
         return Unreadable(next(fitting, "conditional" if "?" in text else "malformed"))
-    return Unreadable("an identifier without system or value") if mapping(given, "identifier") else None
+    return Unreadable("an identifier that is old, or without system or value") if mapping(given, "identifier") else None
 
 
-def _conditional(text: str) -> Logical | None:
+def _conditional(text: str) -> tuple[str | None, tuple[str, ...]]:
     """`Type?identifier=system|value` and nothing beside it (FHIR R4 §3.1.0.11.3): what else is searched for may be many."""
     match = _CONDITIONAL.fullmatch(text)
     system, _, value = unquote(match["token"]).partition("|") if match else ("", "", "")
-    return Logical(match["type"], f"{system}|{value}") if match and system and value else None
+    return (match["type"], (f"{system}|{value}",)) if match and system and value else (None, ())
 
 
-def _contained(resource: Json | None, text: str | None) -> Logical | None:
-    if not (text and text.startswith("#")):
-        return None
-    for one in mappings(resource, "contained"):
-        if one.get("id") == text[1:]:
-            named = (
-                _identified({"identifier": given}, string(one, "resourceType")) for given in mappings(one, "identifier")
-            )
-            return next((logical for logical in named if logical), None)
-    return None
+def _contained(resource: Json | None, text: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Type and identifiers of the one that `#id` names; an id that several have names none."""
+    named = [one for one in mappings(resource, "contained") if text and text[:1] == "#" and one.get("id") == text[1:]]
+    if len(named) != 1:
+        return None, ()
+    tokens = (token_of(identifier) for identifier in mappings(named[0], "identifier"))
+    return _type(string(named[0], "resourceType")), tuple(token for token in tokens if token)
 
 
-def _identified(given: Json | None, kind: str | None) -> Logical | None:
-    """Without its system an identifier says nothing: other systems may use the same value."""
-    system, value = string(given, "identifier", "system"), string(given, "identifier", "value")
-    known = kind if kind and re.fullmatch(_TYPE, kind) else None
-    return Logical(known, f"{system}|{value}") if system and value and "|" not in system else None
+def _type(said: str | None) -> str | None:
+    return said if said and re.fullmatch(_TYPE, said) else None
 
 
 def _local(text: str, base: str) -> str:

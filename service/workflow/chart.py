@@ -11,7 +11,7 @@ from service.fhir.elements import mapping, mappings, string
 from service.fhir.modifiers import not_understood
 from service.fhir.references import ForeignBase, Reference, parse
 from service.fhir.security_labels import is_restricted
-from service.workflow.facts import look_again, read_fact, refuse_news, refuse_overtaken
+from service.workflow.facts import changed_meanwhile, look_again, read_fact, refuse_news, refuse_overtaken
 from service.workflow.filed import filed_notes
 from service.workflow.gates import (
     labels_carried_on,
@@ -23,7 +23,7 @@ from service.workflow.gates import (
 from service.workflow.media import WITHDRAWN, Recordings
 from service.workflow.ports import Absent
 from service.workflow.recording import recording_step
-from service.workflow.resolving import UNRESOLVED
+from service.workflow.resolving import refuse_contradiction
 from service.workflow.retraction import retract_all, still_current
 from service.workflow.transcript import transcript_step
 from service.workflow.visit import Fact
@@ -31,6 +31,9 @@ from service.workflow.work import Work
 
 _FINISHED = ("finished", "completed", "discharged", "discontinued")  # R4; R5, whose last one began and is over too
 _PERFORMERS = ("PPRF", "ATND", "SPRF")  # v3-ParticipationType: primary performer, attender, secondary performer
+_ALWAYS_ALARMING = ("subject_mismatch", "subject_changed")
+_OTHER_CHART = (*_ALWAYS_ALARMING, "subject_elsewhere", "subject_not_a_patient")
+"""What says that a note stands in a wrong chart. Whatever else keeps the patient from being known says nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ async def clear_to_leave(work: Work, chart: Chart, recordings: Recordings) -> No
 
 
 async def read_again(work: Work, chart: Chart, recordings: Recordings) -> Sequence[Mapping[str, Any]]:
-    """Right before anything leaves: Encounter, Media and Patient as the EHR has them now, not as an event said they were.
+    """Right before anything leaves: Encounter, Media and Patient as the EHR has them now, not as an event said they were, and
+    whoever is named by an identifier as the EHR knows them by it now.
 
     Returns the labels that a note carries on (`labels_carried_on`). Raises NotYet when something changed (the next run starts
     from the new facts), NeedsPerson where a gate is shut.
@@ -89,6 +93,7 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> Sequen
         if media.status in WITHDRAWN:  # by an event's word perhaps, which withdraws nothing that the EHR still has
             await look_again(work, media.reference)
     patient = await _still_there(work, chart.patient)
+    await _refuse_other_patient(work, chart, recordings, patient)
     refuse_unusable(patient)
     refuse_restricted(work, [*_facts(work, recordings), patient])
     refuse_unknown_modifiers([*_facts(work, recordings), patient])
@@ -99,6 +104,19 @@ async def read_again(work: Work, chart: Chart, recordings: Recordings) -> Sequen
 
 def _facts(work: Work, recordings: Recordings) -> list[Fact]:
     return [*([work.visit.encounter] if work.visit.encounter else []), *recordings.all]
+
+
+async def _refuse_other_patient(work: Work, chart: Chart, recordings: Recordings, patient: Fact) -> None:
+    """Raises NotYet where an identifier leads to somebody else than it did: the next run decides whether work has begun.
+    NeedsPerson for a literal reference that its own identifier contradicts, and what `subject_of` raises."""
+    for fact in _facts(work, recordings):
+        about = await work.subject_of(fact)
+        if about is not None and str(about) != chart.patient:
+            raise changed_meanwhile()
+        refuse_contradiction(fact, "subject", patient)
+    if encounter := work.visit.encounter:
+        for media in recordings.all:
+            refuse_contradiction(media, "encounter", encounter)
 
 
 async def _still_there(work: Work, reference: str) -> Fact:
@@ -138,7 +156,8 @@ async def _subject_of_media(work: Work, recordings: Recordings) -> Reference | N
 
 
 async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -> Reference:
-    """The one patient that Encounter and recordings are about. Where there is none, what was filed is taken back."""
+    """The one patient that Encounter and recordings are about. What was filed is taken back where there is none, or it is in
+    another chart; where it cannot be known now, it stands."""
     try:
         subject = await (work.subject_of(encounter) if encounter else _subject_of_media(work, recordings))
         if subject is not None:
@@ -148,11 +167,9 @@ async def _patient(work: Work, encounter: Fact | None, recordings: Recordings) -
     except (NeedsPerson, NotYet) as wrong:
         for fact in ([encounter] if encounter else []) + list(recordings.all):
             await look_again(work, fact.reference)
-        if isinstance(wrong, NotYet):
+        if isinstance(wrong, NotYet) or wrong.reason not in _OTHER_CHART:
             raise
-        wrong.alarm = bool(filed_notes(work)) or wrong.reason in ("subject_mismatch", "subject_changed")
-        if wrong.reason in UNRESOLVED:  # says nothing about the chart that a note stands in
-            raise
+        wrong.alarm = bool(filed_notes(work)) or wrong.reason in _ALWAYS_ALARMING
         await retract_all(work, because=wrong)
     await look_again(work, work.visit.key)
     await retract_all(work)

@@ -16,7 +16,7 @@ from service.workflow.visit import RECORDINGS, Fact, is_older, meaning
 from service.workflow.work import Work
 
 _CATCHES_UP_WITHIN = 60.0
-"""Seconds after which a copy that lags is taken to show a deletion."""
+"""Seconds after which a copy that lags is taken to show a deletion, or a version, that nothing but a pointer told of."""
 
 
 async def read_missing(work: Work) -> None:
@@ -45,7 +45,7 @@ async def learn(work: Work, fact: Fact) -> bool:
     said = known is not None and known.deleted == fact.deleted and (fact.deleted or meaning(known) == meaning(fact))
     if known and not fact.deleted:
         if said and is_older(fact, known):
-            return False  # an older version that says the same, or another clock: nothing hangs on it
+            fact = known  # an older version that says the same, or another clock: nothing hangs on it
         _refuse_outdated(work, fact, known)
     home = await _home_of(work, fact)
     if home == work.visit.key and known and said and _same_version(known, fact):
@@ -53,7 +53,7 @@ async def learn(work: Work, fact: Fact) -> bool:
     if await work.visits.note_fact(work.visit, fact, home, work.ehr.name):
         work.visit = replace(work.visit, revision=work.visit.revision + 1)
     if home != work.visit.key:
-        raise _changed()
+        raise changed_meanwhile()
     if not said:
         work.visit = work.visit.knowing(fact)
     return not said
@@ -62,18 +62,26 @@ async def learn(work: Work, fact: Fact) -> bool:
 def _refuse_outdated(work: Work, fact: Fact, known: Fact) -> None:
     """A server that answers from a copy which lags may show the patient of yesterday: nothing is decided by that.
 
-    Where an event said that the resource was deleted, and nothing tells that from the version which is there, the EHR is
-    believed once a copy had time to catch up.
+    Where an event said that the resource was deleted, and nothing tells that from the version which is there, or where it
+    named a version and nothing else (servers that are restored number anew), the EHR is believed once a copy had time to
+    catch up. Else a person is asked, whose retry takes the EHR's word (`adapters.database.facts.drop_claims`).
     """
-    at_most: float | None = work.notes.incomplete_wait
-    if not is_older(fact, known):
-        waited = work.visit.waited if work.visit.waiting_for == "ehr_behind" else 0.0
-        if not known.deleted or is_older(known, fact) or waited >= min(_CATCHES_UP_WITHIN, work.notes.incomplete_wait):
-            return
-        at_most = None
+    older = is_older(fact, known)
+    if not older and (not known.deleted or is_older(known, fact)):
+        return
+    soon = not older or _is_bare(known)
+    waited = work.visit.waited if work.visit.waiting_for == "ehr_behind" else 0.0
+    if soon and waited >= min(_CATCHES_UP_WITHIN, work.notes.incomplete_wait):
+        return
     told = "a deletion" if known.deleted else _version(known)
     detail = f"{fact.reference}: an event told of {told}, the EHR shows {_version(fact)}"
+    at_most = None if soon else work.notes.incomplete_wait
     raise NotYet("ehr_behind", after=min(5.0, work.notes.incomplete_wait), detail=detail, at_most=at_most)
+
+
+def _is_bare(known: Fact) -> bool:
+    """A pointer that said nothing about its version but the number."""
+    return not known.deleted and known.resource is None and known.last_updated is None
 
 
 def _version(fact: Fact) -> str:
@@ -98,7 +106,7 @@ async def _home_of(work: Work, fact: Fact) -> str:
     return str(encounter) if encounter and encounter.type == "Encounter" else fact.reference
 
 
-def _changed() -> NotYet:
+def changed_meanwhile() -> NotYet:
     """The next run starts from the news; `outcomes` keeps runs apart while news keeps coming."""
     return NotYet("changed_meanwhile", after=0)
 
@@ -106,13 +114,13 @@ def _changed() -> NotYet:
 async def refuse_overtaken(work: Work) -> None:
     """Raises NotYet when facts arrived since this run began: a note is never drafted or filed from outdated ones."""
     if await work.visits.is_overtaken(work.visit):
-        raise _changed()
+        raise changed_meanwhile()
 
 
 async def refuse_news(work: Work, fact: Fact) -> None:
     """Takes over what the EHR says now. Raises NotYet when this run did not know it: the next run starts from it."""
     if await learn(work, fact):
-        raise _changed()
+        raise changed_meanwhile()
 
 
 async def look_again(work: Work, reference: str) -> None:

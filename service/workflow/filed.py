@@ -17,7 +17,8 @@ from service.workflow.work import Result, Work
 @dataclass(frozen=True, slots=True)
 class FiledNote:
     """`key` is `template:revision`, and `~n` for the nth time after it was taken back; `reference` and `version` are the EHR's.
-    `media` are the recordings it was drafted from, `sent` what the ledger kept of it, where that is known."""
+    `media` are the recordings it was drafted from, `sent` what the ledger kept of it, where that is known.
+    `found`: its version is not that of an answer, so that it may be somebody's edit."""
 
     key: str
     template: str
@@ -26,6 +27,7 @@ class FiledNote:
     version: str | None
     media: frozenset[str] = frozenset()
     sent: Result = field(default_factory=dict)
+    found: bool = False
 
 
 def content_revision(template: str, recordings: Iterable[Result]) -> str:
@@ -51,14 +53,16 @@ def identifier_of(work: Work, key: str) -> str:
 
 
 def found_result(found: Json, identifier: str, media: list[str]) -> Result:
-    """The result of a `filed:` step whose note was found in the EHR."""
+    """The result of a `filed:` step whose note was found in the EHR: it may have been changed before."""
     filed = Filed(f"DocumentReference/{string(found, 'id')}", string(found, "meta", "versionId"), created=False)
     return filed_result(filed, identifier, media)
 
 
 def filed_result(filed: Filed, identifier: str, media: list[str]) -> Result:
-    """`media`: what the note was drafted from, each as `heard` names it; empty where that is not known."""
-    return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media}
+    """`media`: what the note was drafted from, each as `heard` names it; empty where that is not known. `found`: it was there
+    already, so that its version may be somebody's edit."""
+    found = {} if filed.created else {"found": True}
+    return {"reference": filed.reference, "version": filed.version, "identifier": identifier, "media": media, **found}
 
 
 async def find_unfinished(work: Work) -> NotYet | NeedsPerson | None:
@@ -75,7 +79,7 @@ async def find_unfinished(work: Work) -> NotYet | NeedsPerson | None:
             work.keep(step.name, found_result(found, identifier, []))
             continue
         try:
-            await refuse_unknown(work, step.name)
+            await refuse_unknown(work, step.name, to_send=False)
         except (NotYet, NeedsPerson) as unknown:
             doubt = unknown
     return doubt
@@ -91,5 +95,6 @@ def filed_notes(work: Work) -> list[FiledNote]:
             media = frozenset(heard.rpartition(":")[0] for heard in result.get("media") or ())
             known = work.visit.steps.get(step)
             sent = known.write.sent if known and known.write else work.sent.get(step, {})
-            notes.append(FiledNote(key, template, revision, result["reference"], result.get("version"), media, sent))
+            version, found = result.get("version"), bool(result.get("found"))
+            notes.append(FiledNote(key, template, revision, result["reference"], version, media, sent, found))
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,10 +23,11 @@ from service.telemetry import CHARACTERS_REMOVED
 from service.workflow.abilities import abilities
 from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
+from service.workflow.edited import is_edited
 from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of
 from service.workflow.lookup import find_note, look_for, refuse_unknown, traces
 from service.workflow.media import Recordings
-from service.workflow.ports import Document, Filed
+from service.workflow.ports import Absent, Document, Filed
 from service.workflow.read_back import read_back
 from service.workflow.work import Result, Work
 
@@ -52,7 +54,8 @@ async def ensure_filed(
 
     async def send() -> Result:
         labels = await read_again(work, chart, recordings)
-        note = replace(_note(work, chart, recordings, await draft(), template, identifier), labels=labels)
+        note = _note(work, chart, recordings, await draft(), template, identifier)
+        note = replace(note, labels=labels, replaces=await _replaced(work, template))
         prepared = await asyncio.to_thread(_prepared, work, note)
         filed = await _sent(work, step, note, prepared)
         if filed.created and step in work.visit.steps:
@@ -60,13 +63,13 @@ async def ensure_filed(
             # cannot be seen now this one is filed all the same, and the sweep looks again.
             with suppress(Retryable):
                 await look()
-        return filed_result(await read_back(work, step, filed, prepared), identifier, media)
+        return filed_result(await read_back(work, step, filed, prepared, chart.patient), identifier, media)
 
     async def look() -> Result | None:
         found = await find_note(work, step, identifier)
         if found:
             return found_result(found, identifier, media)
-        await refuse_unknown(work, step)
+        await refuse_unknown(work, step, to_send=True)
         return None
 
     await work.once(step, send, look)
@@ -91,15 +94,16 @@ async def _sent(work: Work, step: str, note: Note, prepared: Prepared) -> Filed:
 
 
 async def _with_contents(work: Work, step: str, prepared: Prepared) -> Json:
-    """The resource, its separate contents created before it. After a lost answer one of them may stand alone in the EHR:
-    a Binary cannot be looked for, and nothing refers to it."""
+    """The resource, its separate contents created before it. After a lost answer one of them may stand alone in the EHR,
+    and so may those of an earlier draft: a Binary cannot be looked for, and nothing refers to it."""
     urls: dict[str, str] = {}
     for number, (urn, binary) in enumerate(prepared.binaries):
 
         async def create(binary: Json = binary) -> Result:
             return {"reference": (await work.send(lambda: work.ehr.create(binary))).reference}
 
-        content = f"content:{step.partition(':')[2]}#{number}"
+        digest = hashlib.sha256(f"{binary['contentType']}\n{binary['data']}".encode()).hexdigest()[:12]
+        content = f"content:{step.partition(':')[2]}#{number}:{digest}"
         urls[urn] = str((await work.once(content, create))["reference"])
     contents = [
         {**content, "attachment": {**content["attachment"], "url": urls.get(url, url)}}
@@ -111,7 +115,6 @@ async def _with_contents(work: Work, step: str, prepared: Prepared) -> Json:
 
 
 def _note(work: Work, chart: Chart, recordings: Recordings, document: Document, template: str, identifier: str) -> Note:
-    previous = [note.reference for note in filed_notes(work) if note.template == template]
     return Note(
         identifier=identifier,
         template=template,
@@ -124,9 +127,20 @@ def _note(work: Work, chart: Chart, recordings: Recordings, document: Document, 
         media=[media.reference for media in recordings.available],
         authors=_authors(work.addressee.settings.author, chart.practitioner),
         written_at=datetime.now(UTC),
-        replaces=previous[-1] if previous else None,
         custodian=work.addressee.settings.organization,
     )
+
+
+async def _replaced(work: Work, template: str) -> str | None:
+    """The note that this one replaces: none that somebody changed or signed, which stays what it is."""
+    previous = [note for note in filed_notes(work) if note.template == template]
+    if not previous:
+        return None
+    try:
+        current = await work.ehr.read(previous[-1].reference)
+    except Absent as absent:
+        return None if absent.gone else previous[-1].reference
+    return None if await is_edited(work, current, previous[-1]) else previous[-1].reference
 
 
 def _prepared(work: Work, note: Note) -> Prepared:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from service.errors import NeedsPerson, NotYet
@@ -23,6 +25,9 @@ from service.workflow.visit import Write
 from service.workflow.work import Result, Work
 
 _UNDECIDED = ("ehr_refused", "ehr_search_incomplete")
+_EARLIER = timedelta(days=2)
+"""A day without a zone is the server's own (FHIR R4 §3.1.1.5.8), and so may be the date that it keeps."""
+_TYPE_AND_ID = re.compile(r"(?:^|/)((?:Patient|Encounter)/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
 WITHDRAWN = ("entered-in-error", "superseded")
 
 
@@ -40,30 +45,31 @@ def traces(prepared: Prepared) -> Result:
 
 
 async def find_note(work: Work, step: str, identifier: str) -> Json | None:
-    """The note that the `filed:` step may have sent. Raises NeedsPerson `several_matches` where more than one stands."""
+    """The note that the `filed:` step may have sent. Raises NeedsPerson `several_matches` where more than one stands, and
+    `filed_in_another_chart` with an alarm."""
     write = _write_of(work, step)
     if write and "adopt" in write.sent:
-        return await _adopted(work, str(write.sent["adopt"]))
+        return await _adopted(work, str(write.sent["adopt"]), identifier)
     return await look_for(work, identifier, write.sent if write else {})
 
 
 async def look_for(work: Work, identifier: str, sent: Result) -> Json | None:
-    """The note with this identifier, or with these traces where the identifier does not decide. Raises as `find_note`."""
+    """The note with this identifier, else with these traces. Raises as `find_note`.
+
+    Traces are looked for where an identifier is searched, too: it may have been left out.
+    """
     can = await abilities(work)
     if can.finds is not False and (found := await _by_identifier(work, identifier, can)):
+        refuse_another_chart(found, str(sent.get("subject") or work.interaction_of or ""), work.visit.encounter_id)
         return found
-    return None if can.creates_once else await _by_traces(work, sent, identifier)
+    return await _by_traces(work, sent, identifier)
 
 
 async def _by_traces(work: Work, sent: Result, identifier: str) -> Json | None:
     """The note of this patient and Encounter with one of the contents that were sent, unless another step filed it."""
     if not sent.get("sha256"):
         return None
-    others = {
-        result["reference"]
-        for step, result in work.results.items()
-        if step.startswith("filed:") and result.get("identifier") != identifier
-    }
+    others = _filed_by_others(work, identifier)
     alike = [
         note
         for note in await _notes_of_the_visit(work, sent)
@@ -74,18 +80,28 @@ async def _by_traces(work: Work, sent: Result, identifier: str) -> Json | None:
     return one_of(alike, identifier)
 
 
-async def refuse_unknown(work: Work, step: str) -> None:
-    """For a note that was sent, perhaps, and is not found. Nothing where another can be sent without harm.
+def _filed_by_others(work: Work, identifier: str) -> set[str]:
+    """The notes that other steps filed."""
+    filed = [result for step, result in work.results.items() if step.startswith("filed:")]
+    return {str(result["reference"]) for result in filed if result.get("identifier") != identifier}
+
+
+async def refuse_unknown(work: Work, step: str, *, to_send: bool) -> None:
+    """For a note that was sent, perhaps, and is not found. Nothing where another can be sent without harm, or, of one that is
+    only to be taken back, where looking for its identifier tells that it is not there.
 
     Raises NotYet while the EHR's search may lag behind, then NeedsPerson `write_unknown`: a second note is worse than a
     late one, unless the settings say otherwise.
     """
     write, settings = _write_of(work, step), work.addressee.settings
-    if write is None or not write.in_doubt or (await abilities(work)).creates_once:
+    if write is None or not write.in_doubt:
+        return
+    can = await abilities(work)
+    if can.creates_once if to_send else can.finds:
         return
     if write.ago < settings.index_lag:
         raise NotYet("write_unknown", after=settings.index_lag - write.ago)
-    if settings.unknown_writes == "hold":
+    if settings.unknown_writes == "hold" or not to_send:
         raise NeedsPerson(
             "write_unknown",
             f"the EHR's answer to {step} was lost and the note is not found: look into the chart of {work.visit.key}, then "
@@ -103,10 +119,40 @@ def one_of(found: Sequence[Json], identifier: str) -> Json | None:
 
 async def says_the_same(work: Work, note: Json, digests: Sequence[str]) -> bool:
     """Whether one of the note's contents is one that was sent."""
-    async for content in _contents(work, note):
-        if _digest(content) in digests:
-            return True
-    return False
+    return any(found in digests for found in await _digests(work, note))
+
+
+async def says_nothing_else(work: Work, note: Json, digests: Sequence[str]) -> bool:
+    """Whether the note's contents are those that were sent, no less and no more. Epic keeps the first one only."""
+    found = await _digests(work, note)
+    return bool(found) and len(found) <= len(digests) and set(found) <= set(digests)
+
+
+async def _digests(work: Work, note: Json) -> list[str]:
+    """Of each content; of one that cannot be read, what no content has."""
+    return [_digest(content) if content is not None else "unreadable" async for content in _contents(work, note)]
+
+
+def refuse_another_chart(note: Json, patient: str, encounter_id: str | None) -> None:
+    """Raises NeedsPerson `filed_in_another_chart`, with an alarm, for a note of ours that names another patient or Encounter.
+
+    Servers write references in their own way, and may leave the Encounter out.
+    """
+    subject, encounter = _named(note, "subject", "reference"), _named(note, "context", "encounter", 0, "reference")
+    if (patient and subject not in (None, patient)) or (
+        encounter_id and encounter not in (None, f"Encounter/{encounter_id}")
+    ):
+        raise NeedsPerson(
+            "filed_in_another_chart",
+            f"DocumentReference/{string(note, 'id')} shows another patient or Encounter than was sent: take it back in the EHR, "
+            "find out why, write this visit's note by hand, then discard the visit",
+            alarm=True,
+        )
+
+
+def _named(note: Json, *path: str | int) -> str | None:
+    match = _TYPE_AND_ID.search(string(note, *path) or "")
+    return match[1] if match else None
 
 
 def _write_of(work: Work, step: str) -> Write | None:
@@ -128,8 +174,8 @@ async def _notes_of_the_visit(work: Work, sent: Result) -> list[Json]:
     parameters = {"patient": str(sent["subject"])}
     if work.visit.encounter_id:
         parameters["encounter"] = work.visit.key
-    if day := moment(sent.get("date")):
-        parameters["date"] = f"ge{day.date().isoformat()}"
+    if written := moment(sent.get("date")):
+        parameters["date"] = f"ge{(written - _EARLIER).date().isoformat()}"
     found = await _searched(work, parameters)
     return [note for note in found if is_ours(work, note, str(sent["subject"]))]
 
@@ -156,29 +202,30 @@ def is_ours(work: Work, note: Json, patient: str) -> bool:
     return str(subject) == patient and (not work.visit.encounter_id or work.visit.key in map(str, encounters))
 
 
-async def _adopted(work: Work, reference: str) -> Json:
+async def _adopted(work: Work, reference: str, identifier: str) -> Json:
     """The note that a person named. It must be this visit's."""
     try:
         note = await work.ehr.read(reference)
     except Absent:
         raise NeedsPerson("adopted_note_absent", f"{reference} is not in the EHR: adopt another, or resend") from None
-    if not is_ours(work, note, work.interaction_of or ""):
+    withdrawn, others = note.get("status") in WITHDRAWN, _filed_by_others(work, identifier)
+    if withdrawn or reference in others or not is_ours(work, note, work.interaction_of or ""):
         raise NeedsPerson(
-            "adopted_note_elsewhere", f"{reference} is not a note of {work.visit.key}: adopt another, or resend"
+            "adopted_note_elsewhere",
+            f"{reference} is withdrawn, another note, or not of {work.visit.key}: adopt another, or resend",
         )
     return note
 
 
-async def _contents(work: Work, note: Json) -> AsyncIterator[bytes]:
+async def _contents(work: Work, note: Json) -> AsyncIterator[bytes | None]:
     for content in mappings(note, "content"):
         data: Any = element(content, "attachment", "data")
         if data is None:
             data = await _binary(work, string(content, "attachment", "url") or "")
-        if isinstance(data, str):
-            try:
-                yield base64.b64decode("".join(data.split()), validate=True)
-            except ValueError:
-                continue
+        try:
+            yield base64.b64decode("".join(data.split()), validate=True) if isinstance(data, str) else None
+        except ValueError:
+            yield None
 
 
 async def _binary(work: Work, url: str) -> Any:

@@ -36,7 +36,7 @@ class Measured:
 
     def differs(self, content: Json) -> str | None:
         """The element of the Attachment that says something else than the bytes do, if one does (FHIR R4 §2.24.0.14)."""
-        size, digest = _size(content), _digest(content)
+        size, digest = _size(content), digest_said(content)
         if size is not None and size != self._size:
             return "content.size"
         if digest is not None and digest not in (self._sha1.digest(), self._sha256.digest()):
@@ -45,7 +45,7 @@ class Measured:
 
     def knows_hash(self, content: Json) -> bool:
         """False for a hash in a form that is neither SHA-1 nor SHA-256: it says nothing then."""
-        return string(content, "hash") is None or _digest(content) is not None
+        return string(content, "hash") is None or digest_said(content) is not None
 
     def result(self) -> dict[str, object]:
         return {"sha256": self._sha256.hexdigest(), "size": self._size}
@@ -59,7 +59,7 @@ def _size(content: Json) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
-def _digest(content: Json) -> bytes | None:
+def digest_said(content: Json) -> bytes | None:
     """SHA-1 (R4) or SHA-256, as base64, as hexadecimal, or as the base64 of hexadecimal, all of which are sent."""
     text = (string(content, "hash") or "").strip()
     for said in (text, _unwrapped(text).decode("latin-1")):

@@ -94,6 +94,9 @@ class _NothingKept:
 
     async def save(self, visit: Visit, *_: object) -> None: ...
 
+    async def identifier_kept(self, ehr: str) -> bool | None:
+        return None
+
     async def forget(self, visit: Visit, steps: Sequence[str]) -> None: ...
 
     async def note_fact(self, visit: Visit, read: Fact, key: str, ehr: str) -> bool:

@@ -18,7 +18,13 @@ from service.workflow.media import Recordings, sort_media
 from service.workflow.provenance import ensure_provenance
 from service.workflow.readiness import still_awaited
 from service.workflow.recording import ensure_recording
-from service.workflow.retraction import find_withdrawn, retract_all, retract_outdated, retract_unsupported
+from service.workflow.retraction import (
+    find_withdrawn,
+    refuse_misfiled,
+    retract_all,
+    retract_outdated,
+    retract_unsupported,
+)
 from service.workflow.transcript import finish_transcript, start_transcript
 from service.workflow.work import Work
 
@@ -37,6 +43,7 @@ async def reconcile(work: Work) -> Ending:
     if not sort_media(work.visit.media).any:
         return await _nothing_to_hear(work)
     await follow_encounter(work)
+    await refuse_misfiled(work)
     recordings = sort_media(work.visit.media)
     chart = await right_chart(work, recordings)
     if chart.withdrawn:

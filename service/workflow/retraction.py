@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from service.errors import NeedsPerson, NotYet
 from service.fhir.elements import Json, string
 from service.workflow.abilities import abilities
+from service.workflow.edited import is_edited
 from service.workflow.facts import look_for
 from service.workflow.filed import FiledNote, content_revision, filed_notes, find_unfinished
-from service.workflow.lookup import WITHDRAWN, says_the_same
+from service.workflow.lookup import WITHDRAWN
 from service.workflow.media import WITHDRAWN as NO_RECORDING
 from service.workflow.ports import Absent, Changed
 from service.workflow.work import Result, Work
@@ -34,6 +35,23 @@ async def is_withdrawn(work: Work, note: FiledNote) -> bool:
         return (await work.ehr.read(note.reference)).get("status") in WITHDRAWN
     except Absent as absent:
         return absent.gone
+
+
+async def refuse_misfiled(work: Work) -> None:
+    """A note that the EHR showed in another chart is taken back, and its visit files none any more: a person must find out why.
+    Raises NeedsPerson `filed_in_another_chart`, with an alarm."""
+    misfiled = {step.partition(":")[2]: result for step, result in work.results.items() if result.get("elsewhere")}
+    if not misfiled:
+        return
+    references = ", ".join(str(result["reference"]) for result in misfiled.values())
+    because = NeedsPerson(
+        "filed_in_another_chart",
+        f"{references} showed another patient or Encounter than was sent: see that it is taken back in the EHR, find out why, write "
+        "this visit's note by hand, then discard the visit",
+        alarm=True,
+    )
+    notes = [(note, "entered-in-error") for note in filed_notes(work) if note.key in misfiled]
+    await _retire_each(work, notes, because)
 
 
 async def retract_unsupported(work: Work) -> None:
@@ -141,13 +159,7 @@ def _gone(work: Work, note: FiledNote, absent: Absent) -> Result:
 
 
 async def _refuse_edited(work: Work, current: Json, note: FiledNote) -> None:
-    """Another version than was filed, words that were not sent, or a signature that was not."""
-    version = string(current, "meta", "versionId")
-    signed = current.get("docStatus") in ("final", "amended") and current["docStatus"] != note.sent.get("docStatus")
-    edited = bool(note.version and version and version != note.version)
-    if not (signed or edited) and note.sent.get("sha256"):
-        edited = not await says_the_same(work, current, note.sent["sha256"])
-    if signed or edited:
+    if await is_edited(work, current, note):
         raise NeedsPerson(
             "note_edited", f"{note.reference} was edited or signed since it was filed: retract it in the EHR"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +12,9 @@ from typing import Any, Literal
 from service.fhir.elements import Json, element, mapping, string
 from service.fhir.security_labels import labels_said
 from service.fhir.times import moment
+from service.workflow.measured import digest_said
+from service.workflow.signed_urls import without_query, without_signature
 
-_SIGNATURE = re.compile(
-    r"(?<=[?&])(?:X-(?:Amz|Goog)-[A-Za-z-]+|Signature|Expires|Key-Pair-Id|Policy|AWSAccessKeyId|GoogleAccessId"
-    r"|sig|se|st|ske|skt)=[^&#]*&?"
-)
 WriteState = Literal["planned", "sending", "filed", "rejected", "unknown"]
 RECORDINGS = ("Media", "DocumentReference")
 """What may be a recording. A DocumentReference is told as the Media that it stands for (`service.fhir.recordings`)."""
@@ -208,11 +205,12 @@ def meaning(fact: Fact) -> object:
 def content_key(media: Fact) -> str:
     """Changes when the recording behind a Media changes, and with nothing else about it.
 
-    Servers that hand out signed URLs sign anew at every read; the signature says nothing about the recording.
+    Servers that hand out signed URLs sign anew at every read; the signature says nothing about the recording. Beside a hash
+    that can be read the whole query does not. Steps are named by this key: what changes it lets a recording be taken again.
     """
     content = mapping(media.resource, "content") or {}
     named = [str(element(content, part)) for part in ("url", "hash", "size", "data")]
-    named[0] = _SIGNATURE.sub("", named[0])
+    named[0] = without_signature(named[0]) if digest_said(content) is None else without_query(named[0])
     name = media.id if media.type == "Media" else media.reference
     return hashlib.sha256("|".join([name, *named]).encode()).hexdigest()[:16]
 

@@ -44,10 +44,11 @@ class Stopping(Exception):
 
 @dataclass(slots=True)
 class Observed:
-    """What a note looked like when it was read back: once in each process, for EHRs leave out silently what they do not keep."""
+    """What a note looked like when it was read back: once in each process, for EHRs leave out silently what they do not keep.
+    `keeps_identifier` is None until it was asked for in the database."""
 
     read_back: bool = False
-    keeps_identifier: bool = True
+    keeps_identifier: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +190,23 @@ class Work:
         """A write to the EHR by the ledger: noted as `sending` in a commit of its own, then sent.
 
         `sent` says how to find it again. What became of it is saved with the end of this run; a run that is cut off in
-        between leaves it `sending`, and nobody knows whether it was carried out. Raises as `send` does.
+        between leaves it `sending`, and nobody knows whether it was carried out; nor does it after a refusal where an earlier
+        answer was lost. Raises as `send` does.
         """
         self._refuse_late()
+        known = self.visit.steps.get(step)
+        in_doubt = known is not None and known.write is not None and known.write.in_doubt
         await self.save(writes={step: sent})
         self.sent[step] = sent
         self.writes[step] = "unknown"
         try:
             answer = await self.send(changing)
         except Retryable as failure:
-            if failure.reason != ANSWER_LOST:
+            if failure.reason != ANSWER_LOST and not in_doubt:
                 self.writes[step] = "planned"
             raise
         except NeedsPerson as refusal:
-            if refusal.reason not in _PERHAPS_CARRIED_OUT:
+            if refusal.reason not in _PERHAPS_CARRIED_OUT and not in_doubt:
                 self.writes[step] = "rejected"
             raise
         else:

@@ -25,7 +25,7 @@ LATENCY = 0.01
 METADATA = {
     "resourceType": "CapabilityStatement",
     "fhirVersion": "4.0.1",
-    "rest": [{"mode": "server", "resource": [{"type": "DocumentReference", "conditionalCreate": True, "interaction": [{"code": "update"}]}]}],
+    "rest": [{"mode": "server", "resource": [{"type": "DocumentReference", "conditionalCreate": True, "interaction": [{"code": "update"}], "searchParam": [{"name": "identifier"}]}]}],
 }  # fmt: skip
 _KNOWN = re.compile(r"(Patient|Encounter|Media|Binary)/(?:p-)?(storm-\d{6})(?:-1)?")
 

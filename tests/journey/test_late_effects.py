@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from adapters.database.database import Database
 from adapters.database.workflow_tables import visits
-from service.errors import LostLease
+from service.errors import LostLease, NeedsPerson
 from service.settings import read_settings
 from service.workflow.ports import AnswerLost
 from tests.journey.hospital import Hospital, Json, open_hospital
@@ -177,3 +177,15 @@ async def until_happened(once: Any) -> None:
     async with asyncio.timeout(10):
         while not once.happened:  # noqa: ASYNC110 - the house runs on its own
             await asyncio.sleep(0.02)
+
+
+async def test_a_search_that_is_refused_during_a_sweep_doubts_nothing(hospital: Hospital) -> None:
+    hospital.house.ehr = Once(hospital.house.ehr, "create_once", AnswerLost("ReadTimeout"), done=True)
+    await hospital.tell(await hospital.admit(), await hospital.record())
+    await hospital.until("waiting", reason="answer_lost")
+    await again(hospital)
+    await hospital.until("done")
+    hospital.house.ehr = Once(hospital.house.ehr, "find", NeedsPerson("ehr_refused", "403"), done=False)
+    await sweep(hospital)
+    await hospital.until("done")
+    assert statuses(await every_note(hospital)) == ["current"]

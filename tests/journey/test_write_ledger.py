@@ -10,66 +10,10 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from service.errors import NeedsPerson, Retryable
 from service.fhir.capability_statement import Capabilities
-from service.workflow.ports import AnswerLost, Filed
-from tests.journey.hospital import Hospital, Json, open_hospital
-
-SAYS = Capabilities(
-    {
-        "rest": [
-            {
-                "resource": [
-                    {"type": "DocumentReference", "conditionalCreate": False, "interaction": [{"code": "update"}]}
-                ]
-            }
-        ]
-    }
-)
-
-
-class Unconditional:
-    """The sandbox without If-None-Exist and without identifiers. `fates` decide what becomes of the next creates:
-    `lost` (done, and not answered), `never` (not done, and not answered), `late` (done when the test says so)."""
-
-    def __init__(self, ehr: Any) -> None:
-        self._ehr = ehr
-        self.fates: list[str] = []
-        self.sent: list[Mapping[str, Any]] = []
-        self.says = SAYS
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ehr, name)
-
-    async def capabilities(self, *, afresh: bool = False) -> Capabilities:
-        return self.says
-
-    async def create_once(self, *_: Any) -> Filed:
-        raise AssertionError("this EHR has no conditional create")
-
-    async def find(self, *_: Any) -> list[Json]:
-        raise NeedsPerson("ehr_refused", "400 for DocumentReference")
-
-    async def search(self, kind: str, parameters: Mapping[str, str]) -> list[Json]:
-        assert parameters.keys() == {"patient", "encounter", "date"}
-        found: list[Json] = await self._ehr.search(kind, {k: v for k, v in parameters.items() if k != "date"})
-        return [note for note in found if note["date"] >= parameters["date"].removeprefix("ge")]
-
-    async def create(self, resource: Mapping[str, Any]) -> Filed:
-        self.sent.append(resource)
-        fate = self.fates.pop(0) if self.fates else "well"
-        if fate == "refused":
-            raise Retryable("ehr_unreachable", "ConnectError")
-        if fate in ("never", "late"):
-            raise AnswerLost("ReadTimeout")
-        filed: Filed = await self._ehr.create(resource)
-        if fate == "lost":
-            raise AnswerLost("ReadTimeout")
-        return filed
-
-    async def arrive(self) -> None:
-        """What was late."""
-        await self._ehr.create(self.sent[-1])
+from service.workflow.ports import Filed
+from tests.journey.hospital import Hospital, open_hospital
+from tests.journey.unconditional import Unconditional, again, ehr_of, told
 
 
 @pytest.fixture
@@ -77,18 +21,6 @@ async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
     async with open_hospital(tmp_path, ehr={"index_lag": "300ms"}, worker={"poll": 0.1, "lease": 1}) as hospital:
         hospital.house.ehr = Unconditional(hospital.house.ehr)  # type: ignore[assignment]
         yield hospital
-
-
-def ehr_of(hospital: Hospital) -> Unconditional:
-    return hospital.house.ehr  # type: ignore[return-value]
-
-
-async def told(hospital: Hospital, *fates: str) -> Json:
-    """The Media of a visit whose notes meet these fates."""
-    ehr_of(hospital).fates = list(fates)
-    media = await hospital.record()
-    await hospital.tell(await hospital.admit(), media)
-    return media
 
 
 def writes(state: str) -> float:
@@ -133,8 +65,7 @@ async def test_a_note_that_is_not_found_is_looked_for_again_and_then_held(hospit
     visit = await hospital.until("parked", reason="write_unknown")
     assert "visits adopt" in visit["detail"]
     assert len(ehr_of(hospital).sent) == 1
-    await hospital.house.visits.retry_visit("Encounter/e1")
-    hospital.house.wake.set()
+    await again(hospital)
     await hospital.until("parked", reason="write_unknown")
     assert len(ehr_of(hospital).sent) == 1
 
@@ -143,8 +74,7 @@ async def test_a_note_that_arrives_while_it_is_held_is_found_at_a_retry(hospital
     await told(hospital, "late")
     await hospital.until("parked", reason="write_unknown")
     await ehr_of(hospital).arrive()
-    await hospital.house.visits.retry_visit("Encounter/e1")
-    hospital.house.wake.set()
+    await again(hospital)
     await hospital.until("done")
     assert len(await hospital.notes()) == 1
 
@@ -232,8 +162,7 @@ async def test_a_note_that_cannot_be_changed_is_left_for_a_person_to_take_back(h
     visit = await hospital.until("parked", reason="retraction_pending_manual")
     assert f"DocumentReference/{note['id']}" in visit["detail"]
     await hospital.put({**note, "status": "entered-in-error"})
-    await hospital.house.visits.retry_visit("Encounter/e1")
-    hospital.house.wake.set()
+    await again(hospital)
     await hospital.until("cancelled", reason="recordings_withdrawn")
 
 
@@ -260,8 +189,7 @@ async def test_a_note_in_doubt_does_not_keep_another_standing(tmp_path: Path) ->
         await hospital.until("parked", reason="write_unknown")
         assert [note["status"] for note in await hospital.notes()] == ["entered-in-error"]
         await ehr_of(hospital).arrive()
-        await hospital.house.visits.retry_visit("Encounter/e1")
-        hospital.house.wake.set()
+        await again(hospital)
         await hospital.until("cancelled", reason="recordings_withdrawn")
         assert [note["status"] for note in await hospital.notes()] == ["entered-in-error", "entered-in-error"]
 

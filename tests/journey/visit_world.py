@@ -129,8 +129,19 @@ class Chart:
         return await self.faults.call("find", do)  # type: ignore[no-any-return]
 
     async def capabilities(self, *, afresh: bool = False) -> Capabilities:
-        note = {"type": "DocumentReference", "conditionalCreate": True, "interaction": [{"code": "update"}]}
+        note = {
+            "type": "DocumentReference",
+            "conditionalCreate": True,
+            "interaction": [{"code": "update"}],
+            "searchParam": [{"name": "identifier"}],
+        }
         return Capabilities({"rest": [{"mode": "server", "resource": [note]}]})
+
+    async def search(self, resource_type: str, parameters: Mapping[str, str]) -> list[Json]:
+        async def do() -> list[Json]:
+            return [one for one in self.every(resource_type) if one["subject"]["reference"] == parameters["patient"]]
+
+        return await self.faults.call("search", do)  # type: ignore[no-any-return]
 
     async def create_once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
         async def do() -> Filed:

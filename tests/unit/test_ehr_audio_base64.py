@@ -46,6 +46,30 @@ async def test_a_byte_order_mark_does_no_harm() -> None:
     assert (await fetched("\ufeff \n" + binary()))[0] == SOUND
 
 
+@pytest.mark.parametrize("space", [" ", "\n", "\r\n\t "])
+@pytest.mark.parametrize("amount", [2**16, 2**17 + 3])
+async def test_white_space_before_a_binary_in_json_does_no_harm(space: str, amount: int) -> None:
+    """However much of it comes in the first piece (RFC 8259 \u00a72)."""
+    assert (await fetched("\ufeff" + space * (amount // len(space) + 1) + binary(), cut=2**14))[0] == SOUND
+
+
+async def test_white_space_before_a_page_or_sound_does_no_harm() -> None:
+    with pytest.raises(NeedsPerson, match="a page"):
+        await fetched(" " * 70_000 + "<html>")
+    sound = b" " * 70_000 + SOUND
+    assert (await fetched(sound, limit=100_000))[0] == sound
+
+
+async def test_white_space_alone_is_no_audio() -> None:
+    with pytest.raises(Absent):
+        await fetched("\r\n" * 40_000, cut=2**14)
+
+
+async def test_white_space_without_an_end_is_refused() -> None:
+    with pytest.raises(NeedsPerson, match=r"audio_refused: .+ white space"):
+        await fetched(" " * 2**22, cut=2**16, limit=2**23)
+
+
 @pytest.mark.parametrize(
     "body",
     [

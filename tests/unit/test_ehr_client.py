@@ -316,36 +316,13 @@ async def test_ping_names_the_version() -> None:
     assert (await answering(200, json={"fhirVersion": 4}).capabilities()).fhir_version == "unknown"
 
 
-def page(*notes: str, next_page: str | None = None) -> dict[str, Any]:
-    entries = [{"resource": {"resourceType": "DocumentReference", "id": note}} for note in notes]
-    links = [{"relation": "next", "url": next_page}] if next_page else []
-    return {"resourceType": "Bundle", "entry": entries, "link": links}
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 507, 520, 529, 598])
+async def test_an_unconditional_create_may_have_been_done_behind_a_failure(status: int) -> None:
+    with pytest.raises(AnswerLost, match=str(status)):
+        await answering(status).create(NOTE)
 
 
-@pytest.mark.parametrize(
-    "second", [f"{BASE}/DocumentReference?page=2", f"{BASE}?_getpages=2", "DocumentReference?page=2", BASE.replace("https://", "http://") + "?page=2"]
-)  # fmt: skip
-async def test_a_search_goes_on_to_the_next_page(second: str) -> None:
-    asked = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
-        return httpx.Response(200, json=page("d2") if len(asked) > 1 else page("d1", next_page=second))
-
-    found = await client_of(answer).search("DocumentReference", {"patient": "Patient/p1"})
-    assert [note["id"] for note in found] == ["d1", "d2"]
-    assert asked[1].startswith(BASE)
-    assert "2" in asked[1].rpartition("=")[2]
-
-
-@pytest.mark.parametrize("second", ["https://elsewhere.test/DocumentReference?page=2", f"{BASE}x?page=2"])
-async def test_a_search_that_goes_on_elsewhere_is_not_taken_for_whole(second: str) -> None:
-    with pytest.raises(NeedsPerson, match="ehr_search_incomplete"):
-        await answering(200, json=page("d1", next_page=second)).search("DocumentReference", {})
-
-
-async def test_a_search_without_end_is_not_taken_for_whole() -> None:
-    for many in ([f"d{n}" for n in range(100)], []):
-        again = page(*many, next_page=f"{BASE}/DocumentReference?page=2")
-        with pytest.raises(NeedsPerson, match="ehr_search_incomplete"):
-            await answering(200, json=again).search("DocumentReference", {})
+@pytest.mark.parametrize(("status", "headers"), [(425, {}), (429, {}), (503, {"Retry-After": "1"})])
+async def test_who_asks_for_a_later_create_has_not_begun(status: int, headers: dict[str, str]) -> None:
+    with pytest.raises(Retryable, match="ehr_unavailable"):
+        await answering(status, headers=headers).create(NOTE)

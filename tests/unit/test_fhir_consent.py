@@ -64,7 +64,10 @@ def test_a_provision(provision: Json, expected: str) -> None:
 @pytest.mark.parametrize(
     ("period", "expected"),
     [
-        ({"start": "2026-01-05"}, "permit"),
+        ({"start": "2026-01-04"}, "permit"),
+        ({"end": "9999-12-31"}, "permit"),
+        ({"end": "9999"}, "permit"),
+        ({"start": "0001-01-01"}, "permit"),
         ({"end": "2026-01-05"}, "permit"),
         ({"end": "2026-01"}, "permit"),
         ({"end": "2026"}, "permit"),
@@ -91,7 +94,14 @@ def test_a_period(period: Any, expected: str) -> None:
         ({"status": "granted"}, "unclear"),
         ({"status": None}, "unclear"),
         ({"patient": {"reference": "Patient/p2"}}, "silent"),
-        ({"patient": {"reference": "https://other.test/Patient/p1"}}, "silent"),
+        ({"patient": {"reference": "https://other.test/Patient/p1"}}, "unclear"),
+        ({"scope": {"coding": [{"code": ["patient-privacy"]}]}}, "unclear"),
+        ({"policyRule": {"coding": [{"code": ["OPTOUT"]}]}}, "unclear"),
+        ({"policyRule": [coded("OPTOUT")]}, "unclear"),
+        ({"policyRule": coded("OPTOUT")}, "unclear"),
+        ({"policyRule": coded("OPTIN", "OPTOUT")}, "unclear"),
+        ({"policyRule": coded("OPTIN")}, "permit"),
+        ({"policyRule": {"text": "as agreed"}}, "permit"),
         ({"patient": {"reference": f"{BASE}/Patient/p1"}}, "permit"),
         ({"patient": {"identifier": {"value": "1"}}}, "unclear"),
         ({"patient": {"reference": "#p"}}, "unclear"),
@@ -175,3 +185,56 @@ def test_a_label_of_test_data_is_known_by_its_system() -> None:
     assert [label["code"] for label in labels_of_test_data({"meta": {"tag": [ours]}})] == ["HTEST"]
     assert labels_of_test_data({"meta": {"tag": [{**ours, "system": "urn:house"}]}}) == []
     assert labels_said({"meta": {"security": [{"code": "b"}, {"code": "a"}]}}) == ["|a", "|b"]
+
+
+@pytest.mark.parametrize("codes", [("OPTIN", "OPTOUT"), ("OPTOUT", "OPTIN")])
+def test_a_policy_rule_that_says_both_is_for_a_person(codes: tuple[str, str]) -> None:
+    assert said(consent(policyRule=coded(*codes))) == "unclear"
+
+
+def test_a_category_whose_code_cannot_be_read_is_for_a_person() -> None:
+    unreadable = consent(DENY, category=[{"coding": [{"code": ["59284-0"]}]}])
+    assert said(consent(PERMIT), unreadable, categories=("59284-0",)) == "unclear"
+    assert said(consent(DENY, category=[{"text": "another"}]), categories=("59284-0",)) == "silent"
+
+
+@pytest.mark.parametrize(
+    ("period", "denial", "permission"),
+    [
+        ({"start": "2026-01-06"}, "silent", "silent"),
+        ({"start": "2026-01-05"}, "deny", "silent"),
+        ({"start": "2026-01-04"}, "deny", "permit"),
+        ({"end": "2026-01-05"}, "deny", "permit"),
+        ({"end": "2026-01-04"}, "deny", "silent"),
+        ({"end": "2026-01-03"}, "silent", "silent"),
+        ({"end": "2025-12"}, "silent", "silent"),
+        ({"start": "2026-01-05T09:31:00Z"}, "silent", "silent"),
+        ({"start": "2026-01-05T09:29:00+00:00"}, "deny", "permit"),
+    ],
+)
+def test_a_date_without_an_offset_is_one_of_any_zone(period: Json, denial: str, permission: str) -> None:
+    """The hospital's own zone is nowhere in a FHIR date. 09:30 UTC is the 5th up to UTC+14."""
+    assert said(consent({**DENY, "period": period})) == denial
+    assert said(consent({**PERMIT, "period": period})) == permission
+
+
+def test_a_denial_inside_a_permission_counts_where_either_may_be_in_force() -> None:
+    today = {"start": "2026-01-05"}
+    assert said(consent({**PERMIT, "period": today, "provision": [DENY]})) == "deny"
+    assert said(consent({**PERMIT, "provision": [{**DENY, "period": today}]})) == "deny"
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "https://terminology.hl7.org/CodeSystem/v3-Confidentiality",
+        "http://terminology.hl7.org/CodeSystem/v3-Confidentiality/",
+        " http://hl7.org/fhir/v3/Confidentiality",
+        "2.16.840.1.113883.5.25",
+        "URN:OID:2.16.840.1.113883.5.25",
+    ],
+)
+def test_a_label_is_known_however_its_system_is_spelled(system: str) -> None:
+    assert is_restricted({"meta": {"security": [{"system": system, "code": " R "}]}}, ["R"])
+    assert not is_restricted({"meta": {"security": [{"system": system, "code": "N"}]}}, ["R"])
+    assert is_restricted({"meta": {"security": [{"system": system, "code": "N"}]}}, [f"{system}|n"])

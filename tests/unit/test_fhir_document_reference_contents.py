@@ -8,6 +8,7 @@ import io
 import re
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
@@ -30,6 +31,11 @@ ANYTHING = st.lists(st.characters(codec=None) | st.sampled_from(PIECES)).map("".
 SHOWN = st.text(
     st.sampled_from([chr(point) for point in _shown() if re.fullmatch(r"[ !-~À-ſΑ-ωА-я]", chr(point))]), min_size=1
 )
+UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u2060\ufeff\ufe0f"
+MARKS = [
+    "{nb}", "**b**", "__u__", "~~s~~", "--i--", "--", "[a](b)", "<b>", "\\", "(", "%", "a\u202ab\u202cc",
+    *(f"a{character}b" for character in UNSEEN),
+]  # fmt: skip
 
 
 def profile(**parts: Any) -> Profile:
@@ -80,6 +86,27 @@ def test_a_pdf_holds_every_character_that_its_font_has(lines: list[str]) -> None
     text = "\n".join(lines)
     raw = content(prepare(replace(NOTE, sections=[("Heading", text)]), profile(contents=[PDF])))
     assert "".join(text.split()) in "".join(words_of_pdf(raw).split())
+
+
+@given(pieces=st.lists(SHOWN | st.sampled_from(MARKS), min_size=1, max_size=12))
+@settings(max_examples=10, deadline=None)
+def test_a_pdf_takes_no_mark_for_an_instruction_and_keeps_what_is_not_seen(pieces: list[str]) -> None:
+    text = " ".join(pieces)
+    raw = content(prepare(replace(NOTE, sections=[("Heading", text)]), profile(contents=[PDF])))
+    assert "".join(text.split()) in "".join(words_of_pdf(raw).split())
+
+
+def test_a_pdf_has_every_mark_in_letters_that_are_set_either_way() -> None:
+    lines = [f"x{mark}y" for mark in MARKS]
+    for script in ("latin", "שלום"):
+        raw = content(prepare(replace(NOTE, sections=[("Plan", "\n".join([*lines, script]))]), profile(contents=[PDF])))
+        assert set(lines) <= set(words_of_pdf(raw).split("\n"))
+
+
+@pytest.mark.parametrize("line_break", ["\u2028", "\u2029", "\r\n", "\r"])
+def test_a_pdf_breaks_lines_where_the_note_does(line_break: str) -> None:
+    note = replace(NOTE, sections=[("Plan", f"dose 5{line_break}1 daily")])
+    assert "dose 5\n1 daily" in words_of_pdf(content(prepare(note, profile(contents=[PDF]))))
 
 
 @given(heading=ANYTHING, text=ANYTHING, title=ANYTHING)
@@ -142,9 +169,9 @@ def test_markup_in_a_note_is_text() -> None:
     assert not list(page.iter(f"{XHTML}script"))
 
 
-def test_the_same_note_is_the_same_pdf_to_the_byte() -> None:
-    pdf = profile(contents=[PDF])
-    assert content(prepare(NOTE, pdf)) == content(prepare(NOTE, pdf))
+def test_the_same_note_is_the_same_pdf_to_the_byte_whenever_it_is_written() -> None:
+    pdf, later = profile(contents=[PDF]), replace(NOTE, written_at=NOTE.written_at + timedelta(days=1))
+    assert content(prepare(NOTE, pdf)) == content(prepare(later, pdf))
     assert content(prepare(NOTE, pdf)).startswith(b"%PDF-")
 
 
@@ -152,7 +179,7 @@ def test_a_pdf_says_nothing_of_the_patient_outside_its_page() -> None:
     from pypdf import PdfReader
 
     reader = PdfReader(io.BytesIO(content(prepare(NOTE, profile(contents=[PDF])))))
-    assert reader.metadata == {"/Title": "SOAP note", "/CreationDate": "D:20260105110000+02'00'"}
+    assert reader.metadata == {"/Title": "SOAP note"}
 
 
 def test_a_pdf_shows_other_scripts_and_emoji_that_the_font_has() -> None:

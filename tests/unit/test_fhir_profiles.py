@@ -51,15 +51,11 @@ def test_what_is_empty_without_a_forbidden_element_goes_as_well() -> None:
 def test_what_is_forced_is_sent_as_it_stands_and_in_every_content() -> None:
     both = sent(
         contents=["text/plain", "application/xhtml+xml"],
-        forced={
-            "context.facilityType": KHS,
-            "content.format": {"system": "urn:s", "code": "c"},
-            "docStatus": "amended",
-        },
+        forced={"context.facilityType": KHS, "content.format": {"system": "urn:s", "code": "c"}, "language": "de"},
     )
     assert both["context"]["facilityType"] == KHS
     assert [content["format"]["code"] for content in both["content"]] == ["c", "c"]
-    assert both["docStatus"] == "amended"
+    assert both["language"] == "de"
 
 
 def test_what_is_required_and_not_known_is_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 from service.fhir.codes import AI_ASSERTED, NOTE_SYSTEM
 from service.fhir.modifiers import not_understood
 from service.fhir.recordings import as_media, is_audio_document
+from service.fhir.security_labels import is_restricted
 
 Json = dict[str, Any]
 
@@ -117,3 +118,26 @@ def test_a_modifier_of_a_document_s_parts_is_not_lost() -> None:
     for part in ({"content": [{**document()["content"][0], "modifierExtension": modifier}]}, {"context": {"modifierExtension": modifier}}):  # fmt: skip
         assert not_understood(as_media(document(**part))) == "modifierExtension"
     assert not_understood(as_media(document(implicitRules="urn:x"))) == "implicitRules"
+
+
+R = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+
+
+@pytest.mark.parametrize("more", [{}, {"content": [], "status": "current"}])
+def test_its_security_labels_are_those_of_the_media(more: Json) -> None:
+    told = as_media(document(meta={"versionId": "1", "security": [{"code": "N"}]}, securityLabel=[{"coding": [R, {"code": "V"}]}], **more))  # fmt: skip
+    assert told["meta"] == {"versionId": "1", "security": [{"code": "N"}, R, {"code": "V"}]}
+
+
+@pytest.mark.parametrize(
+    "label",
+    [[{"coding": [R]}], {"coding": [R]}, [{"coding": R}], [{"text": "restricted"}], [{"coding": []}], [None], "R"],
+)
+@pytest.mark.parametrize("meta", [{}, None, {"security": {"code": "N"}}])
+def test_a_security_label_in_whatever_form_restricts_it(label: Any, meta: Any) -> None:
+    assert is_restricted(as_media(document(meta=meta, securityLabel=label)), ["R"])
+
+
+@pytest.mark.parametrize("label", [None, [], [{"coding": [{**R, "code": "N"}]}]])
+def test_a_recording_with_another_label_or_none_is_not_restricted(label: Any) -> None:
+    assert not is_restricted(as_media(document(securityLabel=label)), ["R"])

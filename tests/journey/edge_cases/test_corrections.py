@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from service.workflow.ports import Transcript
 from tests.journey.edge_cases.ehr_at_the_wire import (
@@ -226,6 +227,34 @@ async def test_case_52_a_redraft_with_another_template_leaves_no_outdated_note_s
         standing = [note for note in await every_note(hospital) if note["status"] == "current"]
         assert [len(note["context"]["related"]) for note in standing] == [2]
         assert standing[0]["type"] != old["type"]
+
+
+MRN = {"system": "urn:mrn", "value": "7"}
+ELSEWHERE = {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next", "url": "http://x/Patient"}]}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [(httpx.Response(403, json={}), "ehr_refused"), (httpx.Response(200, json=ELSEWHERE), "ehr_search_incomplete")],
+    ids=["refused", "incomplete"],
+)
+async def test_case_14_a_search_for_the_patient_that_fails_takes_no_note_back(
+    hospital: Hospital, refusal: httpx.Response, reason: str
+) -> None:
+    encounter, media = await hospital.admit(subject={"type": "Patient", "identifier": MRN}), await hospital.record()
+    await hospital.put({"resourceType": "Patient", "id": "p1", "active": True, "identifier": [MRN]})
+    await hospital.tell(encounter, media)
+    await hospital.until("done")
+    plain, alarms = hospital.house.ehr, REGISTRY.get_sample_value("ambient_subject_mismatch_total")
+    answer_for_the_ehr(hospital, answering("GET", "Patient", refusal.status_code, content=refusal.content))
+    await hospital.tell(await hospital.put({**encounter, "priority": {"text": "routine"}}))
+    await hospital.until("parked", reason=reason)
+    assert statuses(await every_note(hospital)) == ["current"]
+    assert REGISTRY.get_sample_value("ambient_subject_mismatch_total") == alarms
+    hospital.house.ehr = plain
+    await again(hospital)
+    await hospital.until("done")
+    assert statuses(await every_note(hospital)) == ["current"]
 
 
 async def engine_forgets(hospital: Hospital) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -208,3 +209,92 @@ async def test_event_grid_s_validation_is_answered_only_to_whom_may_send_events(
 async def test_event_grid_s_validation_in_the_queue_needs_no_work(hospital: Hospital) -> None:
     await hospital.publish(bytes_of([VALIDATION]))
     assert await letters(hospital) == []
+
+
+# --- 4: what only looks like the same ---------------------------------------------------------------------------------
+
+
+def bare(resource: Json) -> Json:
+    return {name: value for name, value in resource.items() if name != "meta"}
+
+
+def pointer(number: int | None, reference: str) -> Json:
+    numbered = {"eventNumber": number} if number else {}
+    status = {
+        "resourceType": "SubscriptionStatus", "type": "event-notification", "subscription": {"reference": "Subscription/s1"},
+        "notificationEvent": [{**numbered, "focus": {"reference": reference}}],
+    }  # fmt: skip
+    return {"resourceType": "Bundle", "type": "subscription-notification", "entry": [{"resource": status}]}
+
+
+async def test_case_04_a_change_back_that_no_version_tells_apart_is_news(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(bare(encounter))
+    await hospital.tell(bare(await hospital.put({**encounter, "status": "cancelled"})), media)
+    await hospital.until("cancelled")
+    before = counted("duplicate")
+    await hospital.tell(bare(await hospital.put(encounter)))
+    assert counted("duplicate") == before + 1
+    await hospital.until("done")
+    assert len(await every_note(hospital)) == 1
+
+
+@pytest.mark.parametrize("number", [1, None])
+async def test_case_04_so_is_a_repeated_pointer_and_a_subscription_that_counts_from_one_again(
+    hospital: Hospital, number: int | None
+) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.publish(bytes_of(pointer(number, "Encounter/e1")))
+    await hospital.tell(await hospital.put({**encounter, "status": "cancelled"}), media)
+    await hospital.until("cancelled")
+    await hospital.put(encounter)
+    await hospital.publish(bytes_of(pointer(number, "Encounter/e1")))
+    await hospital.until("done")
+    assert len(await every_note(hospital)) == 1
+
+
+async def test_case_03_an_event_that_names_a_version_wakes_nobody_a_second_time(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(encounter, media)
+    await hospital.until("done")
+    before = (await hospital.visit())["updatedAt"]
+    await hospital.tell(encounter, media)
+    assert (await hospital.visit())["updatedAt"] == before
+
+
+async def test_case_03_one_without_a_version_wakes_nobody_while_it_says_what_is_known(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(bare(encounter), bare(media))
+    await hospital.until("done")
+    before = (await hospital.visit())["updatedAt"]
+    await hospital.tell(bare(encounter), bare(media))
+    assert (await hospital.visit())["updatedAt"] == before
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_batch_over_http_is_taken_in_as_it_was_read(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    await hospital.tell(encounter)
+    batch = [
+        {"specversion": "1.0", "id": "1", "source": "s", "type": "fhir.deleted", "data": {**bare(media), "id": "old"}},
+        {"specversion": "1.0", "id": "2", "source": "s", "type": "fhir.notification", "data": media},
+    ]
+    async with hospital.http() as client:
+        assert (await client.post("/events", json=batch)).json() == {"taken": 2}
+    for _ in range(200):
+        events = (await hospital.visit())["events"]
+        if len(events) == 3:
+            break
+        await asyncio.sleep(0.02)
+    assert [(event["id"], event["operation"]) for event in events[1:]] == [("1", "delete"), ("2", "upsert")]
+
+
+async def test_a_delete_of_the_same_id_at_another_server_leaves_the_note_alone(hospital: Hospital) -> None:
+    await hospital.tell(await hospital.admit(), await hospital.record())
+    await hospital.until("done")
+    elsewhere = {"fullUrl": "https://other.test/fhir/Media/m1", "request": {"method": "DELETE", "url": "Media/m1"}}
+    await hospital.publish(bytes_of({"resourceType": "Bundle", "type": "history", "entry": [elsewhere]}))
+    assert await letters(hospital) == ["foreign_base"]
+    assert (await hospital.visit())["state"] == "done"

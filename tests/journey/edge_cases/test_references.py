@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.journey.edge_cases.ehr_at_the_wire import again, answer_for_the_ehr, every_note, showing
+from tests.journey.edge_cases.ehr_at_the_wire import (
+    again,
+    answer_for_the_ehr,
+    every_note,
+    nothing_left_the_house,
+    showing,
+)
 from tests.journey.hospital import Hospital, Json, open_hospital
 
 SHORT = {"notes": {"incomplete_wait": 0.05, "max_wait": 0.05}}
@@ -173,6 +179,76 @@ async def test_case_16_a_conditional_or_contained_patient_is_the_one_with_that_i
     await hospital.put({"resourceType": "Patient", "id": "p1", "identifier": [MRN]})
     contained = [{"resourceType": "Patient", "id": "p", "identifier": [MRN]}]
     await hold(hospital, with_reference(encounter, "subject", {"reference": form}, contained=contained), media)
+    await assert_filed_for(hospital)
+
+
+NHS = {"system": "urn:nhs", "value": "9"}
+
+
+async def contain(hospital: Hospital, *identifiers: Json) -> None:
+    """An Encounter about a contained Patient with these identifiers, and a recording that names none."""
+    encounter, media = await hospital.admit(), await hospital.record()
+    contained = [{"resourceType": "Patient", "id": "p", "identifier": list(identifiers)}]
+    about = with_reference(encounter, "subject", {"reference": "#p"}, contained=contained)
+    await hold(hospital, about, with_reference(media, "subject", None))
+
+
+async def test_case_16_every_identifier_of_a_contained_patient_may_lead_to_the_same_one(hospital: Hospital) -> None:
+    await hospital.put({"resourceType": "Patient", "id": "p2", "identifier": [MRN, NHS]})
+    await contain(hospital, MRN, NHS)
+    await assert_filed_for(hospital, "p2")
+
+
+async def test_case_16_a_contained_patient_whose_identifiers_lead_to_two_is_nobody(hospital: Hospital) -> None:
+    await hospital.put({"resourceType": "Patient", "id": "p2", "identifier": [MRN]})
+    await hospital.put({"resourceType": "Patient", "id": "p3", "identifier": [NHS]})
+    await contain(hospital, MRN, NHS)
+    await hospital.until("parked", reason="reference_ambiguous")
+    assert await every_note(hospital) == []
+
+
+async def test_case_16_one_whose_second_identifier_nobody_has_is_awaited(impatient: Hospital) -> None:
+    """It may be another's who is not registered yet."""
+    await impatient.put({"resourceType": "Patient", "id": "p2", "identifier": [MRN]})
+    await contain(impatient, MRN, NHS)
+    await impatient.until("parked", reason="reference_not_found")
+    assert await every_note(impatient) == []
+
+
+async def test_case_16_an_old_identifier_of_a_contained_patient_leads_nowhere(hospital: Hospital) -> None:
+    await hospital.put({"resourceType": "Patient", "id": "p2", "identifier": [MRN]})
+    await hospital.put({"resourceType": "Patient", "id": "p3", "identifier": [NHS]})
+    await contain(hospital, {**MRN, "use": "old"}, NHS)
+    await assert_filed_for(hospital, "p3")
+
+
+async def test_case_16_nor_does_one_that_is_old_in_the_ehr(hospital: Hospital) -> None:
+    await hospital.put({"resourceType": "Patient", "id": "p2", "identifier": [{**MRN, "use": "old"}]})
+    await hospital.put({"resourceType": "Patient", "id": "p3", "identifier": [MRN]})
+    await contain(hospital, MRN)
+    await assert_filed_for(hospital, "p3")
+
+
+@pytest.mark.parametrize(("of", "element"), [("Encounter", "subject"), ("Media", "subject"), ("Media", "encounter")])
+async def test_case_16_a_reference_that_its_own_identifier_contradicts_is_not_followed(
+    hospital: Hospital, of: str, element: str
+) -> None:
+    resources = {"Encounter": await hospital.admit(identifier=[VISIT_NUMBER]), "Media": await hospital.record()}
+    await hospital.put({"resourceType": "Patient", "id": "p1", "identifier": [MRN]})
+    system = (VISIT_NUMBER if element == "encounter" else MRN)["system"]
+    both = {**resources[of][element], "identifier": {"system": system, "value": "8"}}
+    await hold(hospital, *(resources | {of: with_reference(resources[of], element, both)}).values())
+    visit = await hospital.until("parked", reason="reference_ambiguous")
+    assert f".{element}" in visit["detail"]
+    assert await nothing_left_the_house(hospital)
+
+
+async def test_case_16_nor_is_one_kept_back_that_it_confirms_or_that_says_nothing(hospital: Hospital) -> None:
+    encounter, media = await hospital.admit(identifier=[VISIT_NUMBER]), await hospital.record()
+    await hospital.put({"resourceType": "Patient", "id": "p1", "identifier": [MRN]})
+    media = with_reference(media, "encounter", {"reference": "Encounter/e1", "identifier": VISIT_NUMBER})
+    media = with_reference(media, "subject", {"reference": "Patient/p1", "identifier": NHS})
+    await hold(hospital, with_reference(encounter, "subject", {"reference": "Patient/p1", "identifier": MRN}), media)
     await assert_filed_for(hospital)
 
 

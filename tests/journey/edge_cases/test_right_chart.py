@@ -267,6 +267,44 @@ async def test_case_14_a_server_that_numbers_anew_is_believed(hospital: Hospital
     await hospital.until("done")
 
 
+@pytest.mark.parametrize("of", ["Encounter", "Media"])
+async def test_case_14_an_identifier_that_becomes_anothers_while_the_note_is_drafted_files_nothing(
+    hospital: Hospital, of: str
+) -> None:
+    before, mrn = alarms(), {"system": "urn:mrn", "value": "7"}
+    resources = {"Encounter": await hospital.admit(), "Media": await hospital.record()}
+    await hospital.put({"resourceType": "Patient", "id": "p1", "active": True, "identifier": [mrn]})
+    resources[of] = await hospital.put({**resources[of], "subject": {"type": "Patient", "identifier": mrn}})
+    if of == "Encounter":
+        media = {name: value for name, value in resources["Media"].items() if name != "subject"}
+        resources["Media"] = await hospital.put(media)
+
+    async def correct() -> None:
+        await hospital.put({"resourceType": "Patient", "id": "p1", "active": True})
+        await hospital.put({"resourceType": "Patient", "id": "p2", "active": True, "identifier": [mrn]})
+
+    hospital.house.ambient = Meanwhile(hospital.house.ambient, "create_document", correct)
+    await hospital.tell(*resources.values())
+    await hospital.until("parked", reason="subject_changed" if of == "Encounter" else "subject_mismatch")
+    assert await every_note(hospital) == []
+    assert alarms() == before + 1
+
+
+async def test_case_14_nor_does_one_that_becomes_another_encounters(hospital: Hospital) -> None:
+    number = {"system": "urn:visits", "value": "7"}
+    encounter, media = await hospital.admit(identifier=[number]), await hospital.record()
+    media = await hospital.put({**media, "encounter": {"identifier": number}})
+
+    async def correct() -> None:
+        await hospital.put({name: value for name, value in encounter.items() if name != "identifier"})
+        await hospital.admit("e2", identifier=[number])
+
+    hospital.house.ambient = Meanwhile(hospital.house.ambient, "create_document", correct)
+    await hospital.tell(encounter, media)
+    await hospital.until("done", "Encounter/e2", seconds=20)
+    assert [note["context"]["encounter"] for note in await every_note(hospital)] == [[{"reference": "Encounter/e2"}]]
+
+
 @pytest.mark.parametrize("place", ["security", "tag"])
 async def test_case_56_a_note_about_test_data_says_so(hospital: Hospital, place: str) -> None:
     encounter, media = await hospital.admit(), await hospital.record()
