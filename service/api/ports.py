@@ -30,7 +30,8 @@ class VisitRecords(Protocol):
         ...
 
     async def retry_visit(self, visit: str) -> bool:
-        """Makes a visit due at once and forgets how long it waited; False when there is none."""
+        """Makes a visit due at once and forgets how long it waited; where it is parked as `ehr_behind`, what events claimed of
+        the resource in its detail too. False when there is none."""
         ...
 
     async def discard_visit(self, visit: str) -> None:

@@ -271,6 +271,25 @@ async def test_case_03_one_without_a_version_wakes_nobody_while_it_says_what_is_
     assert (await hospital.visit())["updatedAt"] == before
 
 
+async def test_case_03_one_that_its_envelope_names_wakes_nobody_a_second_time_whatever_came_since(
+    hospital: Hospital,
+) -> None:
+    encounter, media = await hospital.admit(), await hospital.record()
+    named = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "s",
+        "type": "x.updated",
+        "data": bare({**encounter, "status": "planned"}),
+    }
+    await hospital.publish(bytes_of(named))
+    await hospital.tell(encounter, media)
+    await hospital.until("done")
+    before = (await hospital.visit())["updatedAt"]
+    await hospital.publish(bytes_of(named))
+    assert (await hospital.visit())["updatedAt"] == before
+
+
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 

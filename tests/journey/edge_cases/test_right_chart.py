@@ -290,7 +290,10 @@ async def test_case_14_an_identifier_that_becomes_anothers_while_the_note_is_dra
     assert alarms() == before + 1
 
 
-async def test_case_14_nor_does_one_that_becomes_another_encounters(hospital: Hospital) -> None:
+@pytest.mark.parametrize(
+    "told", [{}, {"meta": {"versionId": "41", "lastUpdated": "2099-01-05T09:00:00Z"}}], ids=["", "ahead"]
+)
+async def test_case_14_nor_does_one_that_becomes_another_encounters(hospital: Hospital, told: Json) -> None:
     number = {"system": "urn:visits", "value": "7"}
     encounter, media = await hospital.admit(identifier=[number]), await hospital.record()
     media = await hospital.put({**media, "encounter": {"identifier": number}})
@@ -300,7 +303,7 @@ async def test_case_14_nor_does_one_that_becomes_another_encounters(hospital: Ho
         await hospital.admit("e2", identifier=[number])
 
     hospital.house.ambient = Meanwhile(hospital.house.ambient, "create_document", correct)
-    await hospital.tell(encounter, media)
+    await hospital.tell(encounter, {**media, **told})
     await hospital.until("done", "Encounter/e2", seconds=20)
     assert [note["context"]["encounter"] for note in await every_note(hospital)] == [[{"reference": "Encounter/e2"}]]
 
