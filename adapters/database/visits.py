@@ -139,13 +139,21 @@ class SqlVisits:
             return [await load_visit(connection, ident) for ident in ids]
 
     async def swept(self, visit: Visit, *, clean: bool, doubted: Sequence[str] = ()) -> None:
-        due: dict[str, Any] = {"state": "waiting", "next_at": clock(), "attempts": 0} if doubted else {}
-        again = null() if clean and not doubted else clock(SWEEP_AFTER)
         async with self.database.transaction() as connection:
+            if doubted and await _is_discarded(connection, visit):
+                doubted = ()
+            due: dict[str, Any] = {"state": "waiting", "next_at": clock(), "attempts": 0} if doubted else {}
+            again = null() if clean and not doubted else clock(SWEEP_AFTER)
             await _hold(connection, visit, sweep_at=again, **due, **_NOBODYS)
             if doubted:
                 await doubt(connection, visit, doubted)
                 await announce(connection)
+
+
+async def _is_discarded(connection: AsyncConnection, visit: Visit) -> bool:
+    """By a person, who wrote the note by hand: it is not taken up again."""
+    reason = await connection.scalar(select(visits.c.reason).where(visits.c.id == visit.id))
+    return reason == "discarded"
 
 
 async def _due(connection: AsyncConnection, limit: int, allowances: Mapping[str, int]) -> list[str]:

@@ -75,7 +75,14 @@ async def find_unfinished(work: Work) -> NotYet | NeedsPerson | None:
         if kind != "filed" or step.name in work.results:
             continue
         identifier = identifier_of(work, key)
-        if found := await find_note(work, step.name, identifier):
+        try:
+            found = await find_note(work, step.name, identifier)
+        except NeedsPerson as wrong:
+            if not wrong.alarm:
+                raise
+            doubt = wrong  # it is known where the note stands, and it is taken back with the others
+            continue
+        if found:
             work.keep(step.name, found_result(found, identifier, []))
             continue
         try:

@@ -25,7 +25,7 @@ from service.workflow.chart import Chart, read_again
 from service.workflow.document import Draft
 from service.workflow.edited import is_edited
 from service.workflow.filed import filed_notes, filed_result, filing_key, found_result, heard, identifier_of
-from service.workflow.lookup import find_note, look_for, refuse_unknown, traces
+from service.workflow.lookup import find_note, find_sent, refuse_unknown, traces
 from service.workflow.media import Recordings
 from service.workflow.ports import Absent, Document, Filed
 from service.workflow.read_back import read_back
@@ -80,7 +80,7 @@ async def _sent(work: Work, step: str, note: Note, prepared: Prepared) -> Filed:
     """By a conditional create where the EHR has it; else after a look, for it may be there from before the database was."""
     identifier, sent = search_token(note.identifier), traces(prepared)
     can, profile = await abilities(work), work.addressee.profile
-    if not can.creates_once and (found := await look_for(work, note.identifier, sent)):
+    if not can.creates_once and (found := await find_sent(work, step, note.identifier, sent)):
         return Filed(f"DocumentReference/{found['id']}", None, created=False)
     if profile.writing.bundle:
         bundle = provide_bundle(prepared, note, profile)

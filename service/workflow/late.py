@@ -25,5 +25,5 @@ async def _stands(work: Work, step: Step) -> bool:
     try:
         found = await find_note(work, step.name, identifier)
     except NeedsPerson as refused:
-        return refused.reason in ("several_matches", "filed_in_another_chart")
+        return refused.reason == "several_matches" or (refused.alarm and not step.finished_at)
     return found is not None and not step.finished_at

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from service.errors import NeedsPerson, NotYet
+from service.errors import NeedsPerson, NotYet, Retryable
 from service.fhir.document_reference import Prepared
 from service.fhir.elements import Json, element, mappings, string
 from service.fhir.note import search_token
@@ -50,19 +50,28 @@ async def find_note(work: Work, step: str, identifier: str) -> Json | None:
     write = _write_of(work, step)
     if write and "adopt" in write.sent:
         return await _adopted(work, str(write.sent["adopt"]), identifier)
-    return await look_for(work, identifier, write.sent if write else {})
+    return await find_sent(work, step, identifier, write.sent if write else {})
 
 
-async def look_for(work: Work, identifier: str, sent: Result) -> Json | None:
-    """The note with this identifier, else with these traces. Raises as `find_note`.
-
-    Traces are looked for where an identifier is searched, too: it may have been left out.
-    """
+async def find_sent(work: Work, step: str, identifier: str, sent: Result) -> Json | None:
+    """The note with this identifier, else with these traces where the identifier does not decide. Raises as `find_note`."""
     can = await abilities(work)
     if can.finds is not False and (found := await _by_identifier(work, identifier, can)):
-        refuse_another_chart(found, str(sent.get("subject") or work.interaction_of or ""), work.visit.encounter_id)
+        if found.get("status") not in WITHDRAWN:
+            _refuse_misfiled(work, step, found, identifier, str(sent.get("subject") or work.interaction_of or ""))
         return found
-    return await _by_traces(work, sent, identifier)
+    return None if can.creates_once and can.finds else await _by_traces(work, sent, identifier)
+
+
+def _refuse_misfiled(work: Work, step: str, found: Json, identifier: str, patient: str) -> None:
+    """The step is finished all the same: it is known where its note stands, and that it must be taken back."""
+    try:
+        refuse_another_chart(found, patient, work.visit.encounter_id)
+    except NeedsPerson:
+        reference, version = f"DocumentReference/{found['id']}", string(found, "meta", "versionId")
+        where: dict[str, Any] = {"reference": reference, "version": version, "identifier": identifier, "media": []}
+        work.keep(step, {**where, "found": True, "elsewhere": True})
+        raise
 
 
 async def _by_traces(work: Work, sent: Result, identifier: str) -> Json | None:
@@ -138,10 +147,10 @@ def refuse_another_chart(note: Json, patient: str, encounter_id: str | None) -> 
 
     Servers write references in their own way, and may leave the Encounter out.
     """
-    subject, encounter = _named(note, "subject", "reference"), _named(note, "context", "encounter", 0, "reference")
-    if (patient and subject not in (None, patient)) or (
-        encounter_id and encounter not in (None, f"Encounter/{encounter_id}")
-    ):
+    subject = _named(note, "subject", "reference")
+    encounters = {named for one in mappings(note, "context", "encounter") if (named := _named(one, "reference"))}
+    elsewhere = bool(encounter_id and encounters) and f"Encounter/{encounter_id}" not in encounters
+    if (patient and subject not in (None, patient)) or elsewhere:
         raise NeedsPerson(
             "filed_in_another_chart",
             f"DocumentReference/{string(note, 'id')} shows another patient or Encounter than was sent: take it back in the EHR, "
@@ -192,14 +201,15 @@ async def _searched(work: Work, parameters: dict[str, str]) -> list[Json]:
 
 
 def is_ours(work: Work, note: Json, patient: str) -> bool:
-    """Whether the note is in this patient's chart, and of this visit's Encounter where the visit has one."""
+    """Whether the note is in this patient's chart, and of no other Encounter than this visit's; some EHRs leave it out."""
     base = work.ehr.base_url
     try:
         subject = referenced(note, "subject", base=base)
-        encounters = [parse(string(one, "reference") or "", base) for one in mappings(note, "context", "encounter")]
+        named = [parse(string(one, "reference") or "", base) for one in mappings(note, "context", "encounter")]
     except ForeignBase:
         return False
-    return str(subject) == patient and (not work.visit.encounter_id or work.visit.key in map(str, encounters))
+    encounters = {str(one) for one in named if one}
+    return str(subject) == patient and (not work.visit.encounter_id or not encounters or work.visit.key in encounters)
 
 
 async def _adopted(work: Work, reference: str, identifier: str) -> Json:
@@ -229,10 +239,15 @@ async def _contents(work: Work, note: Json) -> AsyncIterator[bytes | None]:
 
 
 async def _binary(work: Work, url: str) -> Any:
+    """None for one that cannot be read: somebody's scan, of which we may know nothing more."""
     try:
         binary = parse(url, work.ehr.base_url)
         return (await work.ehr.read(str(binary))).get("data") if binary and binary.type == "Binary" else None
-    except (ForeignBase, Absent):
+    except (ForeignBase, Absent, NeedsPerson):
+        return None
+    except Retryable as failure:
+        if failure.reason != "ehr_answer_not_fhir":
+            raise
         return None
 
 

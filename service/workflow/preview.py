@@ -43,11 +43,11 @@ async def preview(work: Work) -> Preview:
 
     `work` is only read from. Changes nothing in the database, at the ambient API or in the EHR.
     """
-    notes = _NothingKept()
+    notes = _NothingKept(work.visits)
     ehr, ambient = cast(Ehr, _OnlyReading(work.ehr)), cast(Ambient, _OnlyReading(work.ambient))
     tried = _Rehearsal(
         replace(work.visit, attempts=0, waiting_for=None, waited=0.0), cast(Visits, notes), ambient,
-        replace(work.addressee, ehr=ehr), work.notes, work.channel_roles, lease=math.inf,
+        replace(work.addressee, ehr=ehr, observed=replace(work.addressee.observed)), work.notes, work.channel_roles, lease=math.inf,
     )  # fmt: skip
     for _ in range(_MOST_READINGS):
         outcome = await end_of(tried)
@@ -89,13 +89,14 @@ class _Rehearsal(Work):
 class _NothingKept:
     """The visits' memory, as far as a run writes to it. `moved` are the resources that belong to another visit now."""
 
-    def __init__(self) -> None:
+    def __init__(self, visits: Visits) -> None:
+        self._visits = visits
         self._moved: dict[str, str] = {}
 
     async def save(self, visit: Visit, *_: object) -> None: ...
 
     async def identifier_kept(self, ehr: str) -> bool | None:
-        return None
+        return await self._visits.identifier_kept(ehr)
 
     async def forget(self, visit: Visit, steps: Sequence[str]) -> None: ...
 

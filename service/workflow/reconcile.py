@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from service.errors import NeedsPerson
 from service.workflow.chart import Chart, clear_to_leave, right_chart
 from service.workflow.document import draft_to_file, ensure_document
 from service.workflow.facts import follow_encounter, look_again, read_missing, refuse_overtaken
@@ -90,7 +91,11 @@ async def _notes(work: Work, chart: Chart, recordings: Recordings) -> Ending:
         revision = content_revision(template, heard.values())
         document = await ensure_document(work, interaction, template, revision, transcripts)
         draft = draft_to_file(work, interaction, template, revision, document)
-        filed.append(await ensure_filed(work, chart, recordings, heard, template, revision, draft))
+        try:
+            filed.append(await ensure_filed(work, chart, recordings, heard, template, revision, draft))
+        except NeedsPerson:
+            await refuse_misfiled(work)
+            raise
     await retract_outdated(work, heard)
     for key in filed:
         await ensure_provenance(work, chart, recordings, key)

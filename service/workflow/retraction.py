@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from service.errors import NeedsPerson, NotYet
+import structlog
+
+from service.errors import NeedsPerson, NotYet, Retryable
 from service.fhir.elements import Json, string
+from service.telemetry import WRONG_CHART
 from service.workflow.abilities import abilities
 from service.workflow.edited import is_edited
 from service.workflow.facts import look_for
@@ -18,6 +21,8 @@ from service.workflow.lookup import WITHDRAWN
 from service.workflow.media import WITHDRAWN as NO_RECORDING
 from service.workflow.ports import Absent, Changed
 from service.workflow.work import Result, Work
+
+log = structlog.get_logger()
 
 
 async def find_withdrawn(work: Work) -> None:
@@ -90,13 +95,22 @@ async def retract_outdated(work: Work, recordings: Mapping[str, Result]) -> None
 
 
 async def _retire_each(work: Work, notes: Sequence[tuple[FiledNote, str]], because: NeedsPerson | None) -> None:
-    """One edited note must not keep the others standing."""
-    left = []
+    """One note that cannot be taken back must not keep the others standing. While one is tried again the alarm sounds already.
+    Raises Retryable, NotYet, `because`, or NeedsPerson for notes that are left to a person."""
+    left: list[NeedsPerson] = []
+    later: Retryable | NotYet | None = None
     for note, status in notes:
         try:
             await _retire(work, note, status)
         except NeedsPerson as edited:
             left.append(edited)
+        except (Retryable, NotYet) as passing:
+            later = passing
+    if later:
+        if because and because.alarm:
+            WRONG_CHART.inc()
+            log.error("note_not_taken_back_yet", visit=work.visit.id, reason=because.reason)
+        raise later
     details = [because.detail if because else "", *(edited.detail for edited in left)]
     if because or left:
         words, alarm = "; ".join(detail for detail in details if detail), because is not None and because.alarm

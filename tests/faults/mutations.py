@@ -232,7 +232,7 @@ def of_another_server(meant: Publication, random: Random, most: int) -> Publicat
 
 
 def no_object(meant: Publication, random: Random, most: int) -> Publication:
-    body = random.choice([[meant.as_json()], "Media/xm1", None, 7, True, [], {}, {"hello": "world"}, {"resourceType": "Bundle"}, {"resourceType": 7}])  # fmt: skip
+    body = random.choice([[[meant.as_json()]], [7], ["Media/xm1"], "Media/xm1", None, 7, True, [], {}, {"hello": "world"}, {"resourceType": "Bundle"}, {"resourceType": 7}])  # fmt: skip
     return meant.but("no object", body, "not_fhir")
 
 

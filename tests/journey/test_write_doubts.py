@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from service.errors import NeedsPerson, Retryable
 from service.fhir.capability_statement import Capabilities
 from service.workflow.ports import AnswerLost, Filed
 from service.workflow.work import Observed
 from tests.journey.hospital import Hospital, Json, open_hospital
+from tests.journey.test_orphans import sweep
 from tests.journey.unconditional import Unconditional, again, ehr_of, told
 
 PARTS: Json = {"ehr": {"index_lag": "300ms"}, "worker": {"poll": 0.1, "lease": 1}}
@@ -198,8 +200,6 @@ async def test_a_refusal_does_not_tell_what_became_of_an_earlier_attempt(tmp_pat
 
 
 async def test_an_ehr_that_hides_what_it_can_is_not_asked_where_the_profile_says_it(tmp_path: Path) -> None:
-    from service.errors import Retryable
-
     class Mute(Unconditional):
         async def capabilities(self, *, afresh: bool = False) -> Capabilities:
             raise Retryable("ehr_unavailable", "500")
@@ -212,3 +212,152 @@ async def test_an_ehr_that_hides_what_it_can_is_not_asked_where_the_profile_says
         put_in(hospital, Mute(hospital.house.ehr))
         await told(hospital)
         await hospital.until("done")
+
+
+async def statuses(hospital: Hospital) -> list[str]:
+    return [note["status"] for note in await every_note(hospital)]
+
+
+async def test_a_misfiled_note_is_taken_back_at_once_and_its_visit_can_be_closed(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        put_in(hospital, Conditional(hospital.house.ehr, "author", patient="Patient/p2"))
+        await hospital.put(PATIENT)
+        await told(hospital)
+        await hospital.until("parked", reason="filed_in_another_chart")
+        assert await statuses(hospital) == ["entered-in-error"]
+        await hospital.house.visits.discard_visit("Encounter/e1")
+        await sweep(hospital)
+        await hospital.until("cancelled", reason="discarded")
+
+
+async def test_a_misfiled_note_whose_answer_was_lost_is_taken_back_too(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        real = hospital.house.ehr
+
+        class Misfiles(Conditional):
+            async def find(self, *asked: Any) -> list[Json]:
+                return await real.find(*asked)
+
+            async def _once(self, resource: Mapping[str, Any], identifier: str) -> Filed:
+                return await super()._once({**resource, "subject": {"reference": "Patient/p2"}}, identifier)
+
+        put_in(hospital, Misfiles(real))
+        note = {
+            "type": "DocumentReference",
+            "conditionalCreate": True,
+            "searchParam": [{"name": "identifier"}],
+            "interaction": [{"code": "update"}],
+        }
+        ehr_of(hospital).says = Capabilities({"rest": [{"resource": [note]}]})
+        await hospital.put(PATIENT)
+        await told(hospital, "lost")
+        await hospital.until("parked", reason="filed_in_another_chart")
+        assert await statuses(hospital) == ["entered-in-error"]
+        for _ in range(2):
+            await sweep(hospital)
+            await hospital.until("parked", reason="filed_in_another_chart")
+        assert len(ehr_of(hospital).sent) == 1
+
+
+@pytest.mark.parametrize("failure", [NeedsPerson("ehr_refused", "403"), Retryable("ehr_answer_not_fhir", "200")])
+async def test_somebody_s_scan_that_cannot_be_read_holds_no_note(tmp_path: Path, failure: Exception) -> None:
+    class Sealed(Unconditional):
+        async def read(self, reference: str) -> Json:
+            if reference == "Binary/scan":
+                raise failure
+            return await self._ehr.read(reference)  # type: ignore[no-any-return]
+
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        put_in(hospital, Sealed(hospital.house.ehr))
+        await hospital.admit()
+        await hospital.put({"resourceType": "DocumentReference", "id": "scan", "status": "current", "subject": {"reference": "Patient/p1"}, "date": "2999-01-01T00:00:00Z",
+            "content": [{"attachment": {"url": "Binary/scan"}}], "context": {"encounter": [{"reference": "Encounter/e1"}]}})  # fmt: skip
+        await told(hospital, "lost")
+        await hospital.until("done")
+        assert len(ehr_of(hospital).sent) == 1
+
+
+async def test_an_alarm_sounds_though_the_note_cannot_be_taken_back_yet(hospital: Hospital) -> None:
+    media = await told(hospital)
+    await hospital.until("done")
+    alarms = REGISTRY.get_sample_value("ambient_subject_mismatch_total") or 0.0
+    real = hospital.house.ehr
+
+    class Busy(Unconditional):
+        async def update(self, resource: Mapping[str, Any], version: str | None) -> Filed:
+            if self.fates:
+                self.fates.pop()
+                raise Retryable("ehr_unavailable", "503")
+            return await self._ehr.update(resource, version)  # type: ignore[no-any-return]
+
+    put_in(hospital, busy := Busy(real))
+    await real.update({**PATIENT}, None)
+    moved = await real.update({**media, "subject": {"reference": "Patient/p2"}}, None)
+    busy.fates = ["once"]
+    await hospital.tell(await real.read(moved.reference))
+    await hospital.until("waiting", reason="ehr_unavailable")
+    assert (REGISTRY.get_sample_value("ambient_subject_mismatch_total") or 0.0) > alarms
+    await hospital.until("parked", reason="subject_mismatch")
+    assert await statuses(hospital) == ["entered-in-error"]
+
+
+async def test_a_rehearsal_changes_nothing_in_what_is_known_of_the_ehr(tmp_path: Path) -> None:
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        put_in(hospital, Conditional(hospital.house.ehr, "identifier"))
+        await told(hospital)
+        await hospital.until("done")
+        hospital.house.observed = Observed()
+        ehr_of(hospital).fates = ["never"]
+        await hospital.tell(await hospital.admit("e2"), await hospital.record("m2", encounter="e2"))
+        await hospital.until("parked", "Encounter/e2", reason="write_unknown")
+        hospital.house.observed = Observed()
+        known = await hospital.house.visits.find_visit("Encounter/e2")
+        assert known
+        assert (await hospital.house.rehearse(known)).verdict != "would_take"
+        assert hospital.house.observed.keeps_identifier is None
+
+
+async def test_a_note_of_several_encounters_is_in_the_right_chart_if_ours_is_one_of_them(tmp_path: Path) -> None:
+    class AddsTheStay(Unconditional):
+        async def create(self, resource: Mapping[str, Any]) -> Filed:
+            stay = {"reference": "Encounter/stay"}
+            context = {**resource["context"], "encounter": [stay, *resource["context"]["encounter"]]}
+            return await super().create({**resource, "context": context})
+
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        put_in(hospital, AddsTheStay(hospital.house.ehr))
+        await told(hospital)
+        await hospital.until("done")
+        assert await statuses(hospital) == ["current"]
+
+
+async def test_a_note_without_its_encounter_can_be_adopted(tmp_path: Path) -> None:
+    class Bare(Unconditional):
+        async def create(self, resource: Mapping[str, Any]) -> Filed:
+            return await super().create({name: value for name, value in resource.items() if name != "context"})
+
+        async def search(self, *_: Any) -> list[Json]:
+            return []
+
+    async with open_hospital(tmp_path, **PARTS) as hospital:
+        put_in(hospital, Bare(hospital.house.ehr))
+        await told(hospital, "lost")
+        await hospital.until("parked", reason="write_unknown")
+        (note,) = await every_note(hospital)
+        async with hospital.http() as http:
+            await http.post("/visits/Encounter/e1/adopt", params={"reference": f"DocumentReference/{note['id']}"})
+        await hospital.until("done")
+        assert len(ehr_of(hospital).sent) == 1
+
+
+async def test_a_discarded_visit_is_not_taken_up_again_by_the_sweep(tmp_path: Path) -> None:
+    notes = {"templates": ["corti-soap", "corti-patient-summary"]}
+    async with open_hospital(tmp_path, **PARTS, notes=notes) as hospital:
+        put_in(hospital, Unconditional(hospital.house.ehr))
+        await told(hospital, "late")
+        await hospital.until("parked", reason="write_unknown")
+        await hospital.house.visits.discard_visit("Encounter/e1")
+        await ehr_of(hospital).arrive()
+        await sweep(hospital)
+        await hospital.until("cancelled", reason="discarded")
+        assert len(ehr_of(hospital).sent) == 1
